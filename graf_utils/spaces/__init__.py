@@ -1,0 +1,38 @@
+"""Search spaces: how an architecture is written, checked and turned into a graph."""
+
+from __future__ import annotations
+
+from graf_utils.spaces.base import GraphBatch, SearchSpace, nearest
+from graf_utils.spaces.nb201 import NB201
+
+__all__ = ["NB201", "GraphBatch", "SearchSpace", "get_space", "list_spaces"]
+
+_SPACES: dict[str, type[SearchSpace]] = {"nb201": NB201}
+
+
+def list_spaces() -> list[str]:
+    """Names that `get_space` accepts."""
+    return sorted(_SPACES)
+
+
+def get_space(space: str | SearchSpace) -> SearchSpace:
+    """Return a search space by name; a `SearchSpace` is returned as it is.
+
+    Parameters
+    ----------
+    space : str or SearchSpace
+        One of `list_spaces`, or an instance (a space of your own).
+
+    Raises
+    ------
+    ValueError
+        The name is not known.
+    """
+    if isinstance(space, SearchSpace):
+        return space
+    if isinstance(space, str) and space in _SPACES:
+        return _SPACES[space]()
+    raise ValueError(
+        f"space={space!r} is not a search space. It must be a SearchSpace instance or one of "
+        f"{list_spaces()}.{nearest(space, _SPACES)}"
+    )

@@ -1,0 +1,252 @@
+"""NAS-Bench-201 (Dong & Yang, ICLR 2020): a cell of four nodes and six labelled edges."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import Any
+
+import networkx as nx
+import numpy as np
+from numpy.typing import NDArray
+
+from graf_utils.spaces.base import GraphBatch, SearchSpace, nearest
+
+SKIP, NONE = 0, 1
+_EDGES = ((1, 2), (1, 3), (1, 4), (2, 3), (2, 4), (3, 4))
+_BY_TARGET = (0, 1, 3, 2, 4, 5)
+"""Positions of the tuple in the order of the benchmark's string, which groups by target node."""
+_EDGE = re.compile(r"([^~|+]*)~(\d+)")
+
+
+class NB201(SearchSpace):
+    """The NAS-Bench-201 search space.
+
+    A cell has nodes 1 (input) to 4 (output) and an operation on each of the edges 1-2, 1-3, 1-4,
+    2-3, 2-4, 3-4. An architecture is the tuple of the six operation ids in this order, or the
+    benchmark's string, which lists the same edges by target node. `none` is an operation like any
+    other: it labels an edge, it does not remove it.
+
+    Examples
+    --------
+    >>> space = NB201()
+    >>> space.parse("|avg_pool_3x3~0|+|skip_connect~0|none~1|"
+    ...             "+|nor_conv_1x1~0|avg_pool_3x3~1|nor_conv_1x1~2|")
+    (4, 0, 3, 1, 4, 3)
+    >>> int(space.is_valid(space.enumerate()).sum())
+    9445
+    """
+
+    name = "nb201"
+    operations = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")
+    code_length = 6
+
+    def _example(self) -> tuple[int, ...]:
+        return (4, 0, 3, 1, 4, 3)
+
+    def position_names(self) -> list[str]:
+        """The edges, as ``"1-2"``."""
+        return [f"{source}-{target}" for source, target in _EDGES]
+
+    def parse(self, text: str) -> tuple[int, ...]:
+        """Read the benchmark's string or a written tuple.
+
+        Raises
+        ------
+        ValueError
+            The text is of another benchmark, names an unknown operation, or has other edges.
+        """
+        if not isinstance(text, str):
+            raise ValueError(
+                f"{text!r} of type {type(text).__name__} is not text. Pass a string, or use "
+                "encode for tuples."
+            )
+        written = self._parse_tuple_text(text)
+        if written is not None:
+            return written
+        shape = self.to_string(self._example())
+        if not text.strip().startswith("|"):
+            raise ValueError(
+                f"{text!r} is not a NAS-Bench-201 string. One looks like {shape!r}"
+                + (
+                    "; yours looks like TransNAS-Bench-101's, another search space."
+                    if re.fullmatch(r"\d+-\d+-[\d_]*", text.strip())
+                    else f", a tuple like {self._example()!r}."
+                )
+            )
+        nodes = text.strip().split("+")
+        found = [_EDGE.findall(node) for node in nodes]
+        sources = [[int(source) for _, source in node] for node in found]
+        if sources != [[0], [0, 1], [0, 1, 2]]:
+            raise ValueError(
+                f"{text!r} has edges from {sources}; a NAS-Bench-201 cell has one edge into node "
+                f"2, two into node 3 and three into node 4, as in {shape!r}."
+            )
+        names = [op for node in found for op, _ in node]
+        for op in names:
+            if op not in self.operations:
+                raise ValueError(
+                    f"operation {op!r} is unknown in nb201; it must be one of "
+                    f"{list(self.operations)}.{nearest(op, self.operations)}"
+                )
+        if "+".join(f"|{'|'.join(f'{o}~{s}' for o, s in node)}|" for node in found) != text.strip():
+            raise ValueError(
+                f"{text!r} has characters between its edges that do not belong there; write it "
+                f"as {shape!r}."
+            )
+        code = [0] * 6
+        for position, op in zip(_BY_TARGET, names, strict=True):
+            code[position] = self.operations.index(op)
+        return tuple(code)
+
+    def to_string(self, architecture: Any) -> str:
+        """One architecture as the benchmark's string."""
+        (code,) = self.encode([architecture]).tolist()
+        edges = [f"{self.operations[code[p]]}~{_EDGES[p][0] - 1}" for p in _BY_TARGET]
+        return f"|{edges[0]}|+|{'|'.join(edges[1:3])}|+|{'|'.join(edges[3:])}|"
+
+    def to_networkx(self, architecture: Any) -> nx.DiGraph:
+        """One cell as networkx, nodes 1..4, the operation's name as the edge attribute ``op``."""
+        (code,) = self.encode([architecture]).tolist()
+        graph = nx.DiGraph()
+        graph.add_nodes_from(range(1, 5))
+        for edge, op in zip(_EDGES, code, strict=True):
+            graph.add_edge(*edge, op=self.operations[op])
+        return graph
+
+    def from_networkx(self, graph: nx.DiGraph) -> tuple[int, ...]:
+        """Read a cell from a graph like the one `to_networkx` gives."""
+        if not isinstance(graph, nx.DiGraph) or sorted(graph.edges) != sorted(_EDGES):
+            edges = sorted(graph.edges) if isinstance(graph, nx.Graph) else type(graph).__name__
+            raise ValueError(
+                f"graph has edges {edges}; a NAS-Bench-201 cell is a networkx.DiGraph with the "
+                f"edges {list(_EDGES)}."
+            )
+        code = []
+        for edge in _EDGES:
+            op = graph.edges[edge].get("op")
+            if op not in self.operations:
+                raise ValueError(
+                    f"edge {edge} has op={op!r}; the attribute op must be one of "
+                    f"{list(self.operations)}.{nearest(op, self.operations)}"
+                )
+            code.append(self.operations.index(op))
+        return tuple(code)
+
+    def enumerate(self) -> NDArray[np.int8]:
+        """Codes of all 15,625 cells, in the order of `itertools.product`."""
+        cells = itertools.product(range(len(self.operations)), repeat=self.code_length)
+        return np.array(list(cells), dtype=np.int8)
+
+    def graph_batch(self, architectures: Any) -> GraphBatch:
+        """The cells as graphs with nodes 0 (input) to 3 (output)."""
+        edges = np.array(_EDGES) - 1
+        return GraphBatch(self.operations, 4, edges, self.encode(architectures))
+
+    def prune(self, architectures: Any) -> NDArray[np.int8]:
+        """Set to `none` what cannot carry signal: edges out of a node that receives nothing, then
+        edges into a node that sends nothing.
+
+        An edge survives if and only if it lies on an input-output path free of `none`.
+        """
+        codes = self.encode(architectures).copy()
+        into, out_of = {2: [0], 3: [1, 3]}, {2: [3, 4], 3: [5]}
+        for order, watched, silenced in (((2, 3), into, out_of), ((3, 2), out_of, into)):
+            for node in order:
+                dead = (codes[:, watched[node]] == NONE).all(axis=1)
+                codes[np.ix_(dead, silenced[node])] = NONE
+        return codes
+
+    def is_valid(self, architectures: Any) -> NDArray[np.bool_]:
+        """A cell is valid if `prune` leaves it as it is; 9,445 of the 15,625 are."""
+        codes = self.encode(architectures)
+        return (self.prune(codes) == codes).all(axis=1)
+
+    def cost(
+        self,
+        architectures: Any,
+        *,
+        width: int = 16,
+        cells: int = 5,
+        image_size: int = 32,
+        classes: int = 10,
+    ) -> NDArray[np.float64]:
+        """Parameters and FLOPs of the benchmark's network around each cell, by formula.
+
+        The skeleton is a 3x3 stem, three stages of `cells` cells at widths C, 2C, 4C with a
+        residual block of stride 2 between them, and a linear head (Dong & Yang, 2020, figure 1).
+        Both numbers are therefore linear in the operation counts.
+
+        Returns
+        -------
+        ndarray of shape (n_architectures, 2)
+            Parameters and FLOPs, both in millions. A multiply-add counts as one FLOP, a batch
+            norm as two and a ReLU as one for each output element, pooling as its window. The
+            parameters equal those of NAS-Bench-Suite-Zero exactly; its FLOPs are larger by
+            0.001088 for every cell, a constant that lies in the skeleton.
+        """
+        codes = self.encode(architectures)
+        stages = [(width << k, (image_size >> k) ** 2) for k in range(3)]
+        params = {"nor_conv_3x3": 0, "nor_conv_1x1": 0, "avg_pool_3x3": 0}
+        flops = dict(params)
+        for channels, pixels in stages:
+            for op, window in (("nor_conv_3x3", 9), ("nor_conv_1x1", 1)):
+                params[op] += cells * (window * channels**2 + 2 * channels)
+                flops[op] += cells * channels * pixels * (window * channels + 3)
+            flops["avg_pool_3x3"] += cells * 9 * channels * pixels
+        last = stages[-1][0]
+        base_params = 29 * width + 2 * last + classes * (last + 1)
+        base_flops = 29 * width * stages[0][1] + last * (4 * stages[-1][1] + classes)
+        for (c_in, p_in), (c_out, p_out) in itertools.pairwise(stages):
+            base_params += 9 * c_in * c_out + 9 * c_out**2 + 4 * c_out + c_in * c_out
+            base_flops += (
+                c_in * p_in + c_out * p_out * (10 * c_in + 9 * c_out + 5) + 4 * c_in * p_out
+            )
+        totals = np.array([[base_params, base_flops]], dtype=float).repeat(len(codes), axis=0)
+        for op, name in enumerate(self.operations):
+            count = (codes == op).sum(axis=1)
+            totals += np.outer(count, [params.get(name, 0), flops.get(name, 0)])
+        return totals / 1e6
+
+    def canonical(self, architectures: Any, *, zeros: str = "kept") -> list[str]:
+        """What each cell computes, as a nested expression of its input.
+
+        `skip_connect` is the identity, `none` is absence, and the addends of a node are unordered;
+        two cells are isomorphic when their expressions are equal. The input is written ``0``, an
+        absent addend ``#``, an operation ``(expression)@op``.
+
+        Parameters
+        ----------
+        architectures : sequence of architectures
+        zeros : {"kept", "dropped"}
+            ``"kept"`` is the benchmark's own rule (Dong & Yang, 2020): 6,466 classes in the 15,625
+            cells. It compares text, shows a ``#`` for each absent addend, and so tells some cells
+            apart that compute the same. ``"dropped"`` leaves absent addends out and merges nested
+            sums: equal expressions then mean equal functions, 4,930 classes.
+
+        Returns
+        -------
+        list of str
+            An expression a cell.
+        """
+        if zeros not in ("kept", "dropped"):
+            raise ValueError(f"zeros={zeros!r} is not a rule; it must be 'kept' or 'dropped'.")
+        keep = zeros == "kept"
+        expressions = []
+        for code in self.encode(architectures).tolist():
+            addends: list[list[str]] = [["0"], [], [], []]  # of each node
+            for (source, target), op in sorted(zip(_EDGES, code, strict=True)):
+                value = addends[source - 1]
+                text = "+".join(sorted(value))
+                if op == NONE or value in ([], ["#"]):
+                    addends[target - 1] += ["#"] * keep
+                elif op == SKIP:
+                    addends[target - 1] += [text] if keep else value
+                else:
+                    addends[target - 1].append(f"({text})@{self.operations[op]}")
+            expressions.append("+".join(sorted(addends[3])) or "#")
+        return expressions
+
+    def classes(self, architectures: Any, *, zeros: str = "kept") -> NDArray[np.intp]:
+        """The isomorphism class of each cell as an integer, equal for equal `canonical` forms."""
+        return np.unique(self.canonical(architectures, zeros=zeros), return_inverse=True)[1]
