@@ -1,0 +1,76 @@
+# graf-book. `make book` builds the site, `make test` checks everything; both make .venv first.
+# Another Python: make book PYTHON=/path/to/python3.12. The paper's tables: make book SOURCE=paper.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help book test lint data paper lab strip screenshots clean distclean
+
+PYTHON ?= python3 python3.13 python3.12 python3.11
+SOURCE ?= $(or $(GRAF_SOURCE),embedded)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+help: ## show this list
+	@echo "graf-book: targets"
+	@grep -E '^[a-z]+:.*##' Makefile | sed -e 's/:.*## /\t/' | expand -t 14
+
+book: export GRAF_SOURCE := $(SOURCE)
+book: $(STAMP) ## build the book into _build/html (SOURCE=paper: from the published tables)
+	@case "$(SOURCE)" in embedded|paper) ;; \
+	  *) echo "SOURCE is '$(SOURCE)'; it must be embedded or paper." >&2; exit 2 ;; esac
+	@rm -rf _build/html
+	@# --all: sidebars of all pages stay in step; the execution cache still spares unchanged notebooks
+	$(BIN)/jupyter-book build . --all -n -W --keep-going
+	@echo
+	@echo "The book ($(SOURCE) tables) is at $(CURDIR)/_build/html/index.html"
+
+test: lint ## ruff, then pytest (the site tests need a built book: make book first)
+	$(BIN)/python -m pytest
+
+lint: $(STAMP) ## ruff check and ruff format --check
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+
+data: $(STAMP) ## download and verify the paper's tables (or find them in GRAF_DATA_DIR)
+	$(BIN)/python -m graf_utils.datasets download
+
+paper: $(STAMP) ## recompute data/results from the paper's tables (half an hour; can be stopped)
+	OMP_NUM_THREADS=1 $(BIN)/python data/recipes/paper_results.py
+	$(BIN)/python data/recipes/readme_figure.py
+
+lab: $(STAMP) ## open the chapters in JupyterLab
+	$(BIN)/python -m jupyterlab notebooks
+
+strip: $(STAMP) ## remove outputs and execution counts from the notebooks
+	$(BIN)/python -m nbstripout --extra-keys metadata.language_info.version notebooks/*.ipynb
+
+screenshots: $(STAMP) ## pictures of every page, two widths, light and dark, into _build/screenshots
+	$(BIN)/python tests/screenshots.py _build/screenshots
+
+clean: ## remove the built book, its execution cache and the claims ledger
+	rm -rf _build .pytest_cache .ruff_cache
+
+distclean: clean ## also remove .venv
+	rm -rf $(VENV)
+
+# The environment depends on the pins and on the package's own metadata. A half-made one is redone.
+$(STAMP): requirements.txt pyproject.toml
+	@set -e; found=''; \
+	for candidate in $(PYTHON); do \
+	  if "$$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' \
+	    >/dev/null 2>&1; then found="$$candidate"; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	  echo "No usable Python found. Tried: $(PYTHON)." >&2; \
+	  echo "graf-book needs Python 3.11 or newer with the venv module (Debian, Ubuntu: apt-get install python3-venv)." >&2; \
+	  echo "If it has another name: make PYTHON=/path/to/python" >&2; \
+	  exit 1; \
+	fi; \
+	echo "Making $(VENV) with $$("$$found" --version) (downloads once; a few minutes)"; \
+	"$$found" -m venv --clear $(VENV)
+	@$(PIP) install -r requirements.txt
+	@$(PIP) install --no-deps -e .
+	@touch $@
