@@ -1,0 +1,117 @@
+"""Encodings by name, alone and side by side."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from graf_utils.datasets import Table, load_table
+from graf_utils.encodings import ENCODINGS, encode, path_encoding
+from graf_utils.spaces import NB201, GraphBatch
+
+SPACE = NB201()
+
+
+@pytest.fixture(scope="module")
+def table():
+    cells = SPACE.sample(300, random_state=0)
+    rng = np.random.default_rng(0)
+    proxies = pd.DataFrame(rng.normal(size=(300, 2)), columns=["flops", "nwot"])
+    return Table("small", "test", SPACE, cells, {"accuracy": rng.normal(size=300)}, proxies)
+
+
+def test_widths_and_names(table):
+    widths = {name: encode(table, name).shape[1] for name in ENCODINGS}
+    assert widths == {
+        "graf": 191,
+        "graf-allowed": 191,
+        "zcp": 2,
+        "one-hot": 30,
+        "op-count": 5,
+        "path": 155,
+        "params": 1,
+        "flops": 1,
+    }
+    for name in ENCODINGS:
+        frame = encode(table, name)
+        assert frame.columns.is_unique
+        assert len(frame) == 300
+
+
+def test_graf_columns_in_the_order_of_the_authors(table, golden_dir):
+    from test_features import our_name
+
+    golden = pd.read_parquet(golden_dir / "paper_nb201.parquet").drop(columns=["net", "valid"])
+    assert list(encode(table, "graf")) == [our_name(name) for name in golden]
+
+
+def test_columns_come_in_one_order_whatever_was_written(table):
+    for text in ("zcp+graf+one-hot", "one-hot + zcp + graf"):
+        together = encode(table, text)
+        parts = [encode(table, name) for name in ("graf", "zcp", "one-hot")]
+        pd.testing.assert_frame_equal(together, pd.concat(parts, axis=1))
+
+
+def test_a_column_that_two_encodings_share_is_kept_under_two_names(table):
+    both = encode(table, "zcp+flops+params")
+    assert list(both) == ["flops", "nwot", "params", "flops.flops"]
+    assert not np.allclose(both["flops"], both["flops.flops"])
+
+
+def test_path_encoding_by_hand():
+    encoded = path_encoding(SPACE.graph_batch([(4, 0, 3, 1, 4, 3)]))
+    on = set(encoded.columns[encoded.iloc[0] == 1])
+    assert on == {
+        "path[nor_conv_1x1]",
+        "path[avg_pool_3x3,avg_pool_3x3]",
+        "path[skip_connect,nor_conv_1x1]",
+        "path[avg_pool_3x3,none,nor_conv_1x1]",
+    }
+
+
+def test_path_encoding_leaves_out_paths_with_an_absent_edge():
+    batch = GraphBatch(("a", "b"), 3, [(0, 1), (0, 2), (1, 2)], [[0, 1, -1], [0, -1, 1]])
+    encoded = path_encoding(batch)
+    assert encoded.loc[0][encoded.loc[0] == 1].index.tolist() == ["path[b]"]
+    assert encoded.loc[1][encoded.loc[1] == 1].index.tolist() == ["path[a,b]"]
+
+
+def test_cost_by_hand():
+    """One 1x1 convolution more in each of 5 cells at widths 16, 32, 64."""
+    (one, two) = SPACE.cost([(0, 0, 0, 0, 0, 0), (0, 0, 0, 0, 0, 3)])
+    assert two[0] - one[0] == pytest.approx(5 * sum(c * c + 2 * c for c in (16, 32, 64)) / 1e6)
+    stages = ((16, 1024), (32, 256), (64, 64))
+    assert two[1] - one[1] == pytest.approx(5 * sum(c * p * (c + 3) for c, p in stages) / 1e6)
+    assert one[0] == pytest.approx(0.073306)
+    wide = SPACE.cost([(0, 0, 0, 0, 0, 0)], width=32, classes=120)
+    assert wide[0, 0] > 3.5 * one[0]
+
+
+def test_cost_equals_the_published_proxies(paper_dir):
+    table = load_table("nb201-cifar10", source="paper")
+    cost = SPACE.cost(table.architectures)
+    np.testing.assert_allclose(cost[:, 0], table.proxies["params"], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(table.proxies["flops"] - cost[:, 1], 0.001088, rtol=0, atol=1e-9)
+
+
+BAD = {
+    "unknown": ("graff", ["'graff'", "Did you mean 'graf'"]),
+    "unknown in a sum": ("graf+zpc", ["'graf+zpc'", "Did you mean 'zcp'"]),
+    "repeated": ("graf+graf", ["twice"]),
+    "empty": ("", ["''", "must be one of"]),
+    "not text": (3, ["encoding=3", "must be one of"]),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_bad_names(table, what):
+    given, words = BAD[what]
+    with pytest.raises(ValueError, match="encoding=") as error:
+        encode(table, given)
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_zcp_needs_proxies(table):
+    bare = Table("bare", "test", SPACE, table.architectures, table.targets)
+    with pytest.raises(ValueError, match="no zero-cost proxies.*source='paper'"):
+        encode(bare, "zcp+graf")
