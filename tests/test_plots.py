@@ -1,0 +1,90 @@
+"""Figures: what is drawn is what the data say, and it can be told apart without colour."""
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+
+mpl.use("Agg")
+
+import matplotlib.pyplot as plt
+
+from graf_utils import plots
+from graf_utils.features import GRAF
+from graf_utils.spaces import NB201, SearchSpace
+
+
+@pytest.fixture(autouse=True)
+def close():
+    plots.theme()
+    yield
+    plt.close("all")
+
+
+def words(ax):
+    return [text.get_text() for text in ax.texts]
+
+
+def test_draw_cell_writes_every_operation():
+    ax = plots.draw_cell((4, 0, 3, 1, 4, 3))
+    assert sorted(w for w in words(ax) if w) == sorted(
+        ["pool 3×3", "skip", "conv 1×1", "none", "pool 3×3", "conv 1×1", "in", "2", "3", "out"]
+    )
+    assert len(ax.lines) == 6
+
+
+def test_draw_cell_highlights():
+    ax = plots.draw_cell((4, 0, 3, 1, 4, 3), highlight=["none"])
+    colours = [line.get_color() for line in ax.lines]
+    assert colours.count("#BBBBBB") == 5
+
+
+def test_draw_cell_of_another_space():
+    class Other(NB201):
+        name = "other"
+
+    assert isinstance(Other(), SearchSpace)
+    with pytest.raises(ValueError, match="not a search space"):
+        plots.draw_cell((0,) * 6, space="nb999")
+
+
+def test_tau_curves_show_the_means():
+    frame = pd.DataFrame(
+        {
+            "encoding": ["graf"] * 4 + ["one-hot"] * 4,
+            "train_size": [32, 32, 128, 128] * 2,
+            "kendall_tau": [0.1, 0.3, 0.5, 0.7, 0.0, 0.2, 0.4, 0.6],
+        }
+    )
+    ax = plots.tau_curves(frame)
+    lines = [container.lines[0] for container in ax.containers]
+    np.testing.assert_allclose(np.asarray(lines[0].get_ydata(), float), [0.2, 0.6])
+    np.testing.assert_allclose(np.asarray(lines[1].get_ydata(), float), [0.1, 0.5])
+    assert lines[0].get_marker() != lines[1].get_marker()
+    assert lines[0].get_linestyle() != lines[1].get_linestyle()
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["GRAF", "one-hot"]
+    assert "networks" in ax.get_xlabel()
+    assert "τ" in ax.get_ylabel()
+
+
+def test_relation_counts_the_networks():
+    ax = plots.relation(
+        pd.Series([1, 1, 2], name="op_count[x]"), [10.0, 20.0, 30.0], "accuracy in %"
+    )
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["1\n2", "2\n1"]
+    assert ax.get_ylabel() == "accuracy in %"
+
+
+def test_correlation_map_names_the_families():
+    graf = GRAF(drop_redundant=True).set_output(transform="pandas")
+    X = graf.fit_transform(NB201().sample(200, random_state=0))
+    ax = plots.correlation_map(X)
+    assert [t.get_text() for t in ax.get_yticklabels()] == list(
+        dict.fromkeys(c.split("[")[0] for c in X)
+    )
+    np.testing.assert_allclose(np.diag(ax.images[0].get_array()), 1)
+
+
+def test_the_palette_is_told_apart_in_grey():
+    """Neighbouring lines differ in marker and style as well as in colour."""
+    assert len(set(plots.PALETTE)) == len(set(plots.MARKERS)) == len(plots.PALETTE)
