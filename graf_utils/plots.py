@@ -57,7 +57,7 @@ ENCODING_LABELS = {
 
 
 def theme() -> None:
-    """Set the book's style: white ground, thin grid, type of 10 points, 4.6 by 3.2 inches."""
+    """Set the book's style: white ground, thin grid, type of 11 points, 4.6 by 3.2 inches."""
     sns.set_theme(
         style="whitegrid",
         palette=list(PALETTE),
@@ -66,12 +66,12 @@ def theme() -> None:
             "figure.dpi": 100,
             "savefig.bbox": "tight",
             "figure.constrained_layout.use": True,
-            "font.size": 10,
-            "axes.labelsize": 10,
-            "axes.titlesize": 10,
-            "legend.fontsize": 9,
-            "xtick.labelsize": 9,
-            "ytick.labelsize": 9,
+            "font.size": 11,
+            "axes.labelsize": 11,
+            "axes.titlesize": 11,
+            "legend.fontsize": 10,
+            "xtick.labelsize": 10,
+            "ytick.labelsize": 10,
             "grid.linewidth": 0.5,
             "axes.edgecolor": "#444444",
             "lines.linewidth": 1.6,
@@ -135,14 +135,14 @@ def draw_cell(
             .replace("_1x1", " 1×1").replace("avg_pool", "pool"),
             ha="center",
             va="center",
-            fontsize=9,
+            fontsize=11,
             color=colour,
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
             zorder=3,
         )  # fmt: skip
     for node, name in zip(range(1, 5), ("in", "2", "3", "out"), strict=True):
         ax.text(
-            node, 0, name, ha="center", va="center", fontsize=10, zorder=4,
+            node, 0, name, ha="center", va="center", fontsize=11, zorder=4,
             bbox={"boxstyle": "circle,pad=0.3", "facecolor": "white", "edgecolor": "#222222"},
         )  # fmt: skip
     ax.set(xlim=(0.7, 4.3), ylim=(-1.4, 0.95))
