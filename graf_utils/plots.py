@@ -111,7 +111,7 @@ def draw_cell(
     if not isinstance(space, NB201):
         raise ValueError(f"space={space!r} cannot be drawn; it must be 'nb201'.")
     graph = space.to_networkx(architecture)
-    ax = _axes(ax)
+    ax = plt.subplots(figsize=(3.9, 2.6))[1] if ax is None else ax
     bend = {(1, 2): 0.0, (2, 3): 0.0, (3, 4): 0.0, (1, 3): 0.62, (2, 4): -0.62, (1, 4): -1.15}
     for (u, v), curve in bend.items():
         op = graph.edges[u, v]["op"]
@@ -135,7 +135,7 @@ def draw_cell(
             .replace("_1x1", " 1×1").replace("avg_pool", "pool"),
             ha="center",
             va="center",
-            fontsize=11,
+            fontsize=10,
             color=colour,
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
             zorder=3,
