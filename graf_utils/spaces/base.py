@@ -207,11 +207,14 @@ class SearchSpace(ABC):
         ValueError
             The text is of another benchmark, names an unknown operation, or has another shape.
         """
-        return self._tuple(self._parse(text))
+        code = self._parse(text)
+        if self._wrong(np.array([code])).any():
+            raise ValueError(f"{text!r}: {self._explain(code)}")
+        return self._tuple(code)
 
     @abstractmethod
     def _parse(self, text: str) -> tuple[int, ...]:
-        """The code of one architecture given as text."""
+        """The code of one architecture given as text; its values are checked by the caller."""
 
     @abstractmethod
     def graph_batch(self, architectures: Any) -> GraphBatch | dict[str, GraphBatch]:
@@ -372,10 +375,7 @@ class SearchSpace(ABC):
         if not _TUPLE_TEXT.fullmatch(text):
             return None
         numbers = re.findall(r"\d+", text)
-        code = self._check_tuple([int(digits) if len(digits) < 4 else 127 for digits in numbers])
-        if self._wrong(np.array([code])).any():
-            raise ValueError(self._explain(code))
-        return code
+        return self._check_tuple([int(digits) if len(digits) < 4 else 127 for digits in numbers])
 
     def _known(self, op: Any, where: str = "") -> int:
         """The id of an operation's name."""
