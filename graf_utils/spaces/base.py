@@ -295,6 +295,8 @@ class SearchSpace(ABC):
 
     def _wrong(self, codes: NDArray[np.integer]) -> NDArray[np.bool_]:
         """Tell which rows break a rule of the space."""
+        if codes.min() >= 0 and codes.max() < len(self.operations):  # the quick answer
+            return np.zeros(len(codes), dtype=bool)
         return ((codes < 0) | (codes >= len(self.operations))).any(axis=1)
 
     def _explain(self, code: tuple[int, ...]) -> str:
