@@ -130,7 +130,7 @@ def test_graph_batch_agrees_with_networkx():
 
 
 def test_spaces_by_name():
-    assert list_spaces() == ["nb201"]
+    assert list_spaces() == ["darts", "nb101", "nb201", "tnb101-macro", "tnb101-micro"]
     assert get_space("nb201") == SPACE == get_space(SPACE)
     with pytest.raises(ValueError, match="Did you mean 'nb201'"):
         get_space("nb2O1")
@@ -224,7 +224,7 @@ BAD = {
         ["(1, 2)", "(n_graphs, 1)"],
     ),
     "label out of range": (lambda: GraphBatch(("a",), 2, [(0, 1)], [[1]]), ["ids 1..1", "0..0"]),
-    "unknown space": (lambda: get_space("nb999"), ["'nb999'", "['nb201']"]),
+    "unknown space": (lambda: get_space("nb999"), ["'nb999'", "'nb201'"]),
 }
 
 

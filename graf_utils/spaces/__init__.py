@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 from graf_utils.spaces.base import GraphBatch, SearchSpace, nearest
+from graf_utils.spaces.cell import CellSpace
+from graf_utils.spaces.darts import DARTS
+from graf_utils.spaces.nb101 import NB101
 from graf_utils.spaces.nb201 import NB201
+from graf_utils.spaces.tnb101 import TNB101Macro, TNB101Micro
 
-__all__ = ["NB201", "GraphBatch", "SearchSpace", "get_space", "list_spaces"]
+__all__ = [
+    "DARTS",
+    "NB101",
+    "NB201",
+    "CellSpace",
+    "GraphBatch",
+    "SearchSpace",
+    "TNB101Macro",
+    "TNB101Micro",
+    "get_space",
+    "list_spaces",
+]
 
-_SPACES: dict[str, type[SearchSpace]] = {"nb201": NB201}
+_SPACES: dict[str, type[SearchSpace]] = {
+    space.name: space for space in (DARTS, NB101, NB201, TNB101Macro, TNB101Micro)
+}
 
 
 def list_spaces() -> list[str]:

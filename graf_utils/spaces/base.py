@@ -6,7 +6,7 @@ import difflib
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, combinations
 from typing import Any
 
@@ -33,20 +33,28 @@ class GraphBatch:
     The nodes of every graph are ``0 .. n_nodes - 1`` in topological order. An *edge slot* is a
     pair (source, target) with source < target; each graph says for each slot which operation
     lies there, or that there is no edge. This is all that GRAF needs, and it makes a batch of any
-    size three small arrays.
+    size three small arrays. Where operations sit on nodes (`node_ops`), an edge is labelled with
+    the operation of its target; see `on_nodes`.
 
     Parameters
     ----------
     operations : tuple of str
-        Names of the operations; the position is the id.
+        Names of the labels; the position is the id.
     n_nodes : int
-        Number of nodes of every graph.
+        Number of node places of every graph.
     edges : ndarray of shape (n_slots, 2)
         Source and target of each slot.
     edge_ops : ndarray of shape (n_graphs, n_slots), int8
         Operation id in each slot, `ABSENT` (-1) where there is no edge.
-    input, output : int
-        The node every path starts from and the node it ends at.
+    inputs : tuple of int
+        The nodes that paths start from.
+    output : int
+        The node that paths end at.
+    node_ops : ndarray of shape (n_graphs, n_nodes), int8, optional
+        Where operations sit on nodes: the id of each node, `ABSENT` for an unused place.
+    free : tuple of str
+        Labels that are in no set of operations and close a path without being counted, such as
+        ``output`` in NB101 and ``out`` in DARTS.
 
     Raises
     ------
@@ -58,8 +66,10 @@ class GraphBatch:
     n_nodes: int
     edges: NDArray[np.intp]
     edge_ops: NDArray[np.int8]
-    input: int = 0
+    inputs: tuple[int, ...] = (0,)
     output: int = field(default=-1)
+    node_ops: NDArray[np.int8] | None = None
+    free: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         edges = np.asarray(self.edges, dtype=np.intp)
@@ -73,61 +83,144 @@ class GraphBatch:
                 f"edges={edges.tolist()}: node numbers must lie in 0..{self.n_nodes - 1} "
                 f"(n_nodes={self.n_nodes}). Raise n_nodes or renumber the nodes."
             )
-        edge_ops = np.asarray(self.edge_ops)
-        if edge_ops.ndim != 2 or edge_ops.shape[1] != len(edges):
-            raise ValueError(
-                f"edge_ops has shape {edge_ops.shape}; it must be (n_graphs, {len(edges)}), a "
-                "column for each edge slot."
-            )
-        if edge_ops.size and not (
-            edge_ops.min() >= ABSENT and edge_ops.max() < len(self.operations)
+        for name, width, what in (
+            ("edge_ops", len(edges), "edge slot"),
+            ("node_ops", self.n_nodes, "node"),
         ):
-            raise ValueError(
-                f"edge_ops holds ids {edge_ops.min()}..{edge_ops.max()}; they must lie in "
-                f"0..{len(self.operations) - 1}, or be {ABSENT} where there is no edge."
-            )
+            ops = getattr(self, name)
+            if ops is None:
+                continue
+            ops = np.asarray(ops)
+            if ops.ndim != 2 or ops.shape[1] != width:
+                raise ValueError(
+                    f"{name} has shape {ops.shape}; it must be (n_graphs, {width}), a "
+                    f"column for each {what}."
+                )
+            if ops.size and not (ops.min() >= ABSENT and ops.max() < len(self.operations)):
+                raise ValueError(
+                    f"{name} holds ids {ops.min()}..{ops.max()}; they must lie in "
+                    f"0..{len(self.operations) - 1}, or be {ABSENT} where there is no "
+                    f"{what.split()[0]}."
+                )
+            object.__setattr__(self, name, ops.astype(np.int8, copy=False))
         object.__setattr__(self, "edges", edges)
-        object.__setattr__(self, "edge_ops", edge_ops.astype(np.int8, copy=False))
         object.__setattr__(self, "output", self.output % self.n_nodes)
+
+    @classmethod
+    def on_nodes(
+        cls,
+        operations: tuple[str, ...],
+        edges: Any,
+        present: NDArray[np.bool_],
+        node_ops: NDArray[np.int8],
+        free: tuple[str, ...] = (),
+    ) -> GraphBatch:
+        """Graphs with operations on nodes, from which slots hold an edge (n_graphs, n_slots)."""
+        edges = np.asarray(edges, dtype=np.intp)
+        edge_ops = np.where(present, node_ops[:, edges[:, 1]], np.int8(ABSENT))
+        return cls(operations, node_ops.shape[1], edges, edge_ops, node_ops=node_ops, free=free)
 
     def __len__(self) -> int:
         return len(self.edge_ops)
 
     def __getitem__(self, rows: slice | NDArray[Any]) -> GraphBatch:
         """The graphs of a slice, an index array or a mask, as a new batch."""
-        return GraphBatch(
-            self.operations, self.n_nodes, self.edges, self.edge_ops[rows], self.input, self.output
-        )
+        node_ops = None if self.node_ops is None else self.node_ops[rows]
+        return replace(self, edge_ops=self.edge_ops[rows], node_ops=node_ops)
+
+    @property
+    def source_ops(self) -> NDArray[np.int8]:
+        """As `edge_ops`, with the operation of the source where operations sit on nodes."""
+        if self.node_ops is None:
+            return self.edge_ops
+        there = self.edge_ops != ABSENT
+        return np.where(there, self.node_ops[:, self.edges[:, 0]], np.int8(ABSENT))
+
+    @property
+    def sizes(self) -> NDArray[np.int16]:
+        """Number of nodes of each graph."""
+        if self.node_ops is None:
+            return np.full(len(self), self.n_nodes, dtype=np.int16)
+        return (self.node_ops != ABSENT).sum(axis=1, dtype=np.int16)
 
     def to_networkx(self, row: int) -> nx.DiGraph:
-        """One graph as networkx; the operation's name is the edge attribute ``op``."""
+        """One graph as networkx; the operation's name is the attribute ``op`` of edge or node."""
         graph = nx.DiGraph()
-        graph.add_nodes_from(range(self.n_nodes))
+        if self.node_ops is None:
+            graph.add_nodes_from(range(self.n_nodes))
+        else:
+            used = [(v, op) for v, op in enumerate(self.node_ops[row].tolist()) if op != ABSENT]
+            graph.add_nodes_from((v, {"op": self.operations[op]}) for v, op in used)
         for (source, target), op in zip(self.edges.tolist(), self.edge_ops[row], strict=True):
             if op != ABSENT:
-                graph.add_edge(source, target, op=self.operations[op])
+                label = {} if self.node_ops is not None else {"op": self.operations[op]}
+                graph.add_edge(source, target, **label)
         return graph
 
 
 class SearchSpace(ABC):
     """A search space: its operations and the ways to write an architecture.
 
-    Architectures travel as *codes*: an int8 array of shape (n_architectures, `code_length`), one
-    operation id a column. Every method that takes architectures also takes what people have at
-    hand: tuples, benchmark strings, an integer array, a pandas column of any of these.
+    Architectures travel as *codes*: an int8 array of shape (n_architectures, `code_length`), the
+    tuple of each architecture in a row, filled up with -1 where tuples differ in length. Every
+    method that takes architectures also takes what people have at hand: tuples, benchmark strings,
+    an integer array, a pandas column of any of these.
     """
 
     name: str
+    title: str
+    """The benchmark's name, for messages."""
     operations: tuple[str, ...]
     code_length: int
+    first_id: int = 0
+    """Id of the first operation in a code."""
+    free: tuple[str, ...] = ()
+    """Labels of the graphs that are in no set of operations (`GraphBatch`)."""
+    cells: tuple[str, ...] = ("",)
+    """Names of the cells of an architecture; the key of each in `graph_batch` where several."""
+    inputs: tuple[str, ...] = ("",)
+    """Names of the input nodes of a cell."""
+    families: tuple[str, ...] = (
+        "op_count",
+        "min_path_len",
+        "max_path_len",
+        "input_degree",
+        "output_degree",
+        "mean_in_degree",
+        "mean_out_degree",
+    )
+    """GRAF families defined for the space."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels of the graphs: the free ones that are no operation of a code, then operations."""
+        return (*(label for label in self.free if label not in self.operations), *self.operations)
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Lengths an architecture's tuple may have."""
+        return (self.code_length,)
+
+    def parse(self, text: str) -> tuple[Any, ...]:
+        """Read one architecture from text, the benchmark's own spelling or a written tuple.
+
+        Raises
+        ------
+        ValueError
+            The text is of another benchmark, names an unknown operation, or has another shape.
+        """
+        code = self._parse(text)
+        if self._wrong(np.array([code])).any():
+            raise ValueError(f"{text!r}: {self._explain(code)}")
+        return self._tuple(code)
 
     @abstractmethod
-    def parse(self, text: str) -> tuple[int, ...]:
-        """Read one architecture from text, the benchmark's own spelling or a written tuple."""
+    def _parse(self, text: str) -> tuple[int, ...]:
+        """The code of one architecture given as text; its values are checked by the caller."""
 
     @abstractmethod
-    def graph_batch(self, architectures: Any) -> GraphBatch:
-        """Turn architectures into a `GraphBatch`."""
+    def graph_batch(self, architectures: Any) -> GraphBatch | dict[str, GraphBatch]:
+        """Turn architectures into a `GraphBatch`, or one for each of `cells` where several."""
 
     @abstractmethod
     def enumerate(self) -> NDArray[np.int8]:
@@ -156,6 +249,16 @@ class SearchSpace(ABC):
             operation, a wrong type, or text of another benchmark. The message names the input,
             the rule and the remedy.
         """
+        codes = self._collect(architectures)
+        wrong = self._wrong(codes)
+        if wrong.any():
+            row = int(wrong.argmax())
+            item = tuple(codes[row].tolist())
+            raise ValueError(f"architecture {row} = {_short(item)}: {self._explain(item)}")
+        return codes.astype(np.int8)
+
+    def _collect(self, architectures: Any) -> NDArray[np.integer]:
+        """Architectures as rows of integers, not yet checked against the rules of the space."""
         if isinstance(architectures, str) or (
             isinstance(architectures, tuple)
             and architectures
@@ -190,40 +293,50 @@ class SearchSpace(ABC):
         if codes is None:  # text, or something that one row must be blamed for
             rows = [self._encode_one(item, row) for row, item in enumerate(architectures)]
             codes = np.array(rows, dtype=np.int64)
-        bad = np.argwhere((codes < 0) | (codes >= len(self.operations)))
-        if len(bad):
-            row, column = bad[0].tolist()
-            raise ValueError(
-                f"architecture {row} = {tuple(codes[row].tolist())}: operation id "
-                f"{codes[row, column]} at position {column} is unknown in {self.name}. Ids are "
-                f"0..{len(self.operations) - 1}: "
-                + ", ".join(f"{i} {op}" for i, op in enumerate(self.operations))
-                + "."
-            )
-        return codes.astype(np.int8)
+        return codes
+
+    def _wrong(self, codes: NDArray[np.integer]) -> NDArray[np.bool_]:
+        """Tell which rows break a rule of the space."""
+        if codes.min() >= 0 and codes.max() < len(self.operations):  # the quick answer
+            return np.zeros(len(codes), dtype=bool)
+        return ((codes < 0) | (codes >= len(self.operations))).any(axis=1)
+
+    def _explain(self, code: tuple[int, ...]) -> str:
+        """The rule that a row of `_wrong` breaks, and the remedy."""
+        position = next(i for i, op in enumerate(code) if not 0 <= op < len(self.operations))
+        return (
+            f"operation id {code[position]} at position {position} is unknown in {self.name}. Ids "
+            f"are 0..{len(self.operations) - 1}: "
+            + ", ".join(f"{i} {op}" for i, op in enumerate(self.operations))
+            + "."
+        )
 
     def _as_integers(self, items: Any) -> NDArray[np.integer] | None:
         """The items as one integer array, or None where a row must be looked at alone."""
-        if not isinstance(items, np.ndarray):
-            if not set(map(type, items)) <= {tuple, list} or set(map(len, items)) != {
-                self.code_length
-            }:
-                return None
-            if not set(map(type, chain.from_iterable(items))) <= {int}:
-                return None
-            try:  # bytes is the quickest way from Python integers to an array
-                values = np.frombuffer(bytes(chain.from_iterable(items)), dtype=np.uint8)
-            except ValueError:  # not in 0 .. 255
-                return None
-            return values.reshape(-1, self.code_length).astype(np.int16)
-        if items.dtype.kind not in "iu" or items.ndim != 2 or items.shape[1] != self.code_length:
+        if isinstance(items, np.ndarray):
+            plain = items.dtype.kind in "iu" and items.ndim == 2
+            return items if plain and items.shape[1] == self.code_length else None
+        if not set(map(type, items)) <= {tuple, list}:
             return None
-        return items
+        lengths = list(map(len, items))
+        if not set(lengths) <= set(self.lengths):
+            return None
+        if not set(map(type, chain.from_iterable(items))) <= {int}:
+            return None
+        try:  # bytes is the quickest way from Python integers to an array
+            values = np.frombuffer(bytes(chain.from_iterable(items)), dtype=np.uint8)
+        except ValueError:  # not in 0 .. 255
+            return None
+        if len(set(lengths)) == 1 and lengths[0] == self.code_length:
+            return values.reshape(-1, self.code_length).astype(np.int16)
+        codes = np.full((len(items), self.code_length), -1, dtype=np.int16)
+        codes[np.arange(self.code_length) < np.array(lengths)[:, None]] = values
+        return codes
 
     def _encode_one(self, item: Any, row: int) -> tuple[int, ...]:
         try:
             if isinstance(item, str):
-                return self.parse(item)
+                return self._parse(item)
             return self._check_tuple(item)
         except ValueError as error:
             raise ValueError(f"architecture {row} = {_short(item)}: {error}") from None
@@ -236,37 +349,47 @@ class SearchSpace(ABC):
                 "string."
             )
         values = list(item)
-        if len(values) != self.code_length:
+        if len(values) not in (*self.lengths, self.code_length):
             raise ValueError(
-                f"it has {len(values)} entries; {self.name} needs {self.code_length}, one "
-                f"operation id an edge, such as {self._example()}."
+                f"it has {len(values)} entries; {self.name} needs "
+                f"{' or '.join(map(str, self.lengths))}, such as {self._example()}."
             )
         for position, value in enumerate(values):
             whole = isinstance(value, int | np.integer) and not isinstance(value, bool | np.bool_)
             if not whole and not (isinstance(value, float | np.floating) and value.is_integer()):
                 raise ValueError(
-                    f"entry {position} is {value!r} of type {type(value).__name__}; it must be an "
-                    f"operation id, a whole number 0..{len(self.operations) - 1}."
+                    f"entry {position} is {value!r} of type {type(value).__name__}; it must be a "
+                    f"whole number, an operation id {self.first_id}.."
+                    f"{self.first_id + len(self.operations) - 1}."
                     + (
-                        f" {value!r} has id {self.operations.index(value)}."
+                        f" {value!r} has id {self.first_id + self.operations.index(value)}."
                         if isinstance(value, str) and value in self.operations
                         else ""
                     )
                 )
-        return tuple(int(min(max(value, -128), 127)) for value in values)
+        code = [int(min(max(value, -128), 127)) for value in values]
+        return tuple(code + [-1] * (self.code_length - len(code)))
 
     def _parse_tuple_text(self, text: str) -> tuple[int, ...] | None:
         """A written tuple such as ``"(4, 0, 3, 1, 4, 3)"``; None if the text is not one."""
+        if not isinstance(text, str):
+            raise ValueError(
+                f"{text!r} of type {type(text).__name__} is not text. Pass a string, or use "
+                "encode for tuples."
+            )
         if not _TUPLE_TEXT.fullmatch(text):
             return None
-        codes = self._check_tuple([min(int(digits), 127) for digits in re.findall(r"\d+", text)])
-        unknown = [code for code in codes if code >= len(self.operations)]
-        if unknown:
+        numbers = re.findall(r"\d+", text)
+        return self._check_tuple([int(digits) if len(digits) < 4 else 127 for digits in numbers])
+
+    def _known(self, op: Any, where: str = "") -> int:
+        """The id of an operation's name."""
+        if op not in self.operations:
             raise ValueError(
-                f"operation id {unknown[0]} is unknown in {self.name}; ids are "
-                f"0..{len(self.operations) - 1}."
+                f"{where}operation {op!r} is unknown in {self.name}; it must be one of "
+                f"{list(self.operations)}.{nearest(op, self.operations)}"
             )
-        return codes
+        return self.operations.index(op)
 
     @abstractmethod
     def _example(self) -> tuple[int, ...]:
@@ -274,7 +397,11 @@ class SearchSpace(ABC):
 
     def decode(self, codes: Any) -> list[tuple[int, ...]]:
         """Architectures as a list of tuples of Python integers."""
-        return list(map(tuple, self.encode(codes).tolist()))
+        return list(map(self._tuple, self.encode(codes).tolist()))
+
+    def _tuple(self, code: Sequence[int]) -> tuple[Any, ...]:
+        """The architecture's own tuple for one code."""
+        return tuple(code[: code.index(-1)] if -1 in code else code)
 
     def sample(
         self,
@@ -316,7 +443,9 @@ class SearchSpace(ABC):
     def one_hot(self, architectures: Any) -> NDArray[np.float64]:
         """One indicator for each position and operation, positions first (shape (n, L * O))."""
         codes = self.encode(architectures)
-        return np.eye(len(self.operations))[codes].reshape(len(codes), -1)
+        ids = np.arange(self.first_id, self.first_id + len(self.operations), dtype=np.int8)
+        one_hot = codes[:, :, None] == ids
+        return one_hot.reshape(len(codes), -1).astype(float)
 
     def one_hot_names(self) -> list[str]:
         """Names of the columns of `one_hot`."""

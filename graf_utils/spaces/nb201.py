@@ -6,20 +6,18 @@ import itertools
 import re
 from typing import Any
 
-import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from graf_utils.spaces.base import GraphBatch, SearchSpace, nearest
+from graf_utils.spaces.cell import CellSpace
 
-SKIP, NONE = 0, 1
 _EDGES = ((1, 2), (1, 3), (1, 4), (2, 3), (2, 4), (3, 4))
 _BY_TARGET = (0, 1, 3, 2, 4, 5)
 """Positions of the tuple in the order of the benchmark's string, which groups by target node."""
 _EDGE = re.compile(r"([^~|+]*)~(\d+)")
 
 
-class NB201(SearchSpace):
+class NB201(CellSpace):
     """The NAS-Bench-201 search space.
 
     A cell has nodes 1 (input) to 4 (output) and an operation on each of the edges 1-2, 1-3, 1-4,
@@ -39,28 +37,15 @@ class NB201(SearchSpace):
 
     name = "nb201"
     operations = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")
-    code_length = 6
+    title = "NAS-Bench-201"
+
+    def __init__(self) -> None:
+        super().__init__(self.operations, _EDGES, name=self.name)
 
     def _example(self) -> tuple[int, ...]:
         return (4, 0, 3, 1, 4, 3)
 
-    def position_names(self) -> list[str]:
-        """The edges, as ``"1-2"``."""
-        return [f"{source}-{target}" for source, target in _EDGES]
-
-    def parse(self, text: str) -> tuple[int, ...]:
-        """Read the benchmark's string or a written tuple.
-
-        Raises
-        ------
-        ValueError
-            The text is of another benchmark, names an unknown operation, or has other edges.
-        """
-        if not isinstance(text, str):
-            raise ValueError(
-                f"{text!r} of type {type(text).__name__} is not text. Pass a string, or use "
-                "encode for tuples."
-            )
+    def _parse(self, text: str) -> tuple[int, ...]:
         written = self._parse_tuple_text(text)
         if written is not None:
             return written
@@ -83,20 +68,15 @@ class NB201(SearchSpace):
                 f"2, two into node 3 and three into node 4, as in {shape!r}."
             )
         names = [op for node in found for op, _ in node]
-        for op in names:
-            if op not in self.operations:
-                raise ValueError(
-                    f"operation {op!r} is unknown in nb201; it must be one of "
-                    f"{list(self.operations)}.{nearest(op, self.operations)}"
-                )
+        ids = [self._known(op) for op in names]
         if "+".join(f"|{'|'.join(f'{o}~{s}' for o, s in node)}|" for node in found) != text.strip():
             raise ValueError(
                 f"{text!r} has characters between its edges that do not belong there; write it "
                 f"as {shape!r}."
             )
         code = [0] * 6
-        for position, op in zip(_BY_TARGET, names, strict=True):
-            code[position] = self.operations.index(op)
+        for position, op in zip(_BY_TARGET, ids, strict=True):
+            code[position] = op
         return tuple(code)
 
     def to_string(self, architecture: Any) -> str:
@@ -104,63 +84,6 @@ class NB201(SearchSpace):
         (code,) = self.encode([architecture]).tolist()
         edges = [f"{self.operations[code[p]]}~{_EDGES[p][0] - 1}" for p in _BY_TARGET]
         return f"|{edges[0]}|+|{'|'.join(edges[1:3])}|+|{'|'.join(edges[3:])}|"
-
-    def to_networkx(self, architecture: Any) -> nx.DiGraph:
-        """One cell as networkx, nodes 1..4, the operation's name as the edge attribute ``op``."""
-        (code,) = self.encode([architecture]).tolist()
-        graph = nx.DiGraph()
-        graph.add_nodes_from(range(1, 5))
-        for edge, op in zip(_EDGES, code, strict=True):
-            graph.add_edge(*edge, op=self.operations[op])
-        return graph
-
-    def from_networkx(self, graph: nx.DiGraph) -> tuple[int, ...]:
-        """Read a cell from a graph like the one `to_networkx` gives."""
-        if not isinstance(graph, nx.DiGraph) or sorted(graph.edges) != sorted(_EDGES):
-            edges = sorted(graph.edges) if isinstance(graph, nx.Graph) else type(graph).__name__
-            raise ValueError(
-                f"graph has edges {edges}; a NAS-Bench-201 cell is a networkx.DiGraph with the "
-                f"edges {list(_EDGES)}."
-            )
-        code = []
-        for edge in _EDGES:
-            op = graph.edges[edge].get("op")
-            if op not in self.operations:
-                raise ValueError(
-                    f"edge {edge} has op={op!r}; the attribute op must be one of "
-                    f"{list(self.operations)}.{nearest(op, self.operations)}"
-                )
-            code.append(self.operations.index(op))
-        return tuple(code)
-
-    def enumerate(self) -> NDArray[np.int8]:
-        """Codes of all 15,625 cells, in the order of `itertools.product`."""
-        cells = itertools.product(range(len(self.operations)), repeat=self.code_length)
-        return np.array(list(cells), dtype=np.int8)
-
-    def graph_batch(self, architectures: Any) -> GraphBatch:
-        """The cells as graphs with nodes 0 (input) to 3 (output)."""
-        edges = np.array(_EDGES) - 1
-        return GraphBatch(self.operations, 4, edges, self.encode(architectures))
-
-    def prune(self, architectures: Any) -> NDArray[np.int8]:
-        """Set to `none` what cannot carry signal: edges out of a node that receives nothing, then
-        edges into a node that sends nothing.
-
-        An edge survives if and only if it lies on an input-output path free of `none`.
-        """
-        codes = self.encode(architectures).copy()
-        into, out_of = {2: [0], 3: [1, 3]}, {2: [3, 4], 3: [5]}
-        for order, watched, silenced in (((2, 3), into, out_of), ((3, 2), out_of, into)):
-            for node in order:
-                dead = (codes[:, watched[node]] == NONE).all(axis=1)
-                codes[np.ix_(dead, silenced[node])] = NONE
-        return codes
-
-    def is_valid(self, architectures: Any) -> NDArray[np.bool_]:
-        """A cell is valid if `prune` leaves it as it is; 9,445 of the 15,625 are."""
-        codes = self.encode(architectures)
-        return (self.prune(codes) == codes).all(axis=1)
 
     def cost(
         self,
@@ -207,46 +130,3 @@ class NB201(SearchSpace):
             count = (codes == op).sum(axis=1)
             totals += np.outer(count, [params.get(name, 0), flops.get(name, 0)])
         return totals / 1e6
-
-    def canonical(self, architectures: Any, *, zeros: str = "kept") -> list[str]:
-        """What each cell computes, as a nested expression of its input.
-
-        `skip_connect` is the identity, `none` is absence, and the addends of a node are unordered;
-        two cells are isomorphic when their expressions are equal. The input is written ``0``, an
-        absent addend ``#``, an operation ``(expression)@op``.
-
-        Parameters
-        ----------
-        architectures : sequence of architectures
-        zeros : {"kept", "dropped"}
-            ``"kept"`` is the benchmark's own rule (Dong & Yang, 2020): 6,466 classes in the 15,625
-            cells. It compares text, shows a ``#`` for each absent addend, and so tells some cells
-            apart that compute the same. ``"dropped"`` leaves absent addends out and merges nested
-            sums: equal expressions then mean equal functions, 4,930 classes.
-
-        Returns
-        -------
-        list of str
-            An expression a cell.
-        """
-        if zeros not in ("kept", "dropped"):
-            raise ValueError(f"zeros={zeros!r} is not a rule; it must be 'kept' or 'dropped'.")
-        keep = zeros == "kept"
-        expressions = []
-        for code in self.encode(architectures).tolist():
-            addends: list[list[str]] = [["0"], [], [], []]  # of each node
-            for (source, target), op in sorted(zip(_EDGES, code, strict=True)):
-                value = addends[source - 1]
-                text = "+".join(sorted(value))
-                if op == NONE or value in ([], ["#"]):
-                    addends[target - 1] += ["#"] * keep
-                elif op == SKIP:
-                    addends[target - 1] += [text] if keep else value
-                else:
-                    addends[target - 1].append(f"({text})@{self.operations[op]}")
-            expressions.append("+".join(sorted(addends[3])) or "#")
-        return expressions
-
-    def classes(self, architectures: Any, *, zeros: str = "kept") -> NDArray[np.intp]:
-        """The isomorphism class of each cell as an integer, equal for equal `canonical` forms."""
-        return np.unique(self.canonical(architectures, zeros=zeros), return_inverse=True)[1]

@@ -1,0 +1,238 @@
+"""The DARTS search space (Liu et al., ICLR 2019), which NAS-Bench-301 covers by a surrogate."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import Any
+
+import networkx as nx
+import numpy as np
+from numpy.typing import NDArray
+
+from graf_utils.spaces.base import ABSENT, GraphBatch, SearchSpace
+
+_NODES = 4
+_SLOTS = [(source, 2 + k) for k in range(_NODES) for source in range(k + 2)]
+_OUT = [(2 + k, 2 + _NODES) for k in range(_NODES)]
+_PAIR = r"\(\s*['\"]([^'\"]*)['\"]\s*,\s*(\d+)\s*\)"
+_LIST = rf"\[\s*((?:{_PAIR}\s*,?\s*)*)\]"
+_CONCAT = r"(?:range\(\s*2\s*,\s*6\s*\)|[\[(]\s*2\s*,\s*3\s*,\s*4\s*,\s*5\s*,?\s*[\])])"
+_GENOTYPE = re.compile(
+    rf"\s*Genotype\(\s*normal\s*=\s*{_LIST}\s*,\s*normal_concat\s*=\s*{_CONCAT}\s*,"
+    rf"\s*reduce\s*=\s*{_LIST}\s*,\s*reduce_concat\s*=\s*{_CONCAT}\s*,?\s*\)\s*"
+)
+
+
+class DARTS(SearchSpace):
+    """The DARTS search space of NAS-Bench-301: a normal and a reduction cell.
+
+    A cell has the inputs c_{k-2} and c_{k-1} (sources 0 and 1), four inner nodes (2 to 5), and the
+    output c_{k}, which joins the inner nodes. Each inner node takes two edges from different
+    earlier nodes. An architecture is a pair of cells (normal, reduce), each eight pairs (source,
+    operation id), two for each inner node in turn; or the text of a genotype. A code has 32
+    entries: these numbers in the same order.
+
+    Examples
+    --------
+    >>> space = DARTS()
+    >>> normal, reduce = space.decode(space.sample(1, random_state=0))[0]
+    >>> space.parse(space.to_string((normal, reduce))) == (normal, reduce)
+    True
+    """
+
+    name, title = "darts", "DARTS"
+    operations = (
+        "max_pool_3x3",
+        "avg_pool_3x3",
+        "skip_connect",
+        "sep_conv_3x3",
+        "sep_conv_5x5",
+        "dil_conv_3x3",
+        "dil_conv_5x5",
+    )
+    free = ("out",)
+    cells = ("normal", "reduce")
+    inputs = ("c_{k-2}", "c_{k-1}")
+    families = ("op_count", "max_path_len", "input_degree", "mean_in_degree", "mean_out_degree")
+    code_length = 32
+
+    def _example(self) -> tuple[Any, ...]:
+        return (((0, 3), (1, 3)) * 4,) * 2
+
+    def _as_integers(self, items: Any) -> NDArray[np.integer] | None:
+        if isinstance(items, np.ndarray) and items.dtype == object:
+            items = list(items)
+        try:
+            codes = np.array(items)
+        except ValueError:  # ragged
+            return None
+        if codes.dtype.kind not in "iu" or codes.shape[1:] not in ((32,), (2, 8, 2)):
+            return None
+        return codes.reshape(-1, 32)
+
+    def _check_tuple(self, item: Any) -> tuple[int, ...]:
+        if hasattr(item, "normal") and hasattr(item, "reduce"):  # a genotype namedtuple
+            item = [
+                [(source, self._known(op)) for op, source in cell]
+                for cell in (item.normal, item.reduce)
+            ]
+        try:
+            cells = [[tuple(pair) for pair in cell] for cell in item]
+        except TypeError:
+            cells = []
+        shape = [len(cell) for cell in cells], {len(pair) for cell in cells for pair in cell}
+        if shape != ([8, 8], {2}):
+            raise ValueError(
+                "it is not a pair (normal, reduce) of cells with 8 pairs (source, operation id) "
+                f"each, such as {self._example()}."
+            )
+        flat = [value for cell in cells for pair in cell for value in pair]
+        return super()._check_tuple(flat)
+
+    def _wrong(self, codes: NDArray[np.integer]) -> NDArray[np.bool_]:
+        pairs = codes.reshape(-1, 2, _NODES, 2, 2)
+        source, op = pairs[..., 0], pairs[..., 1]
+        limit = np.arange(2, 2 + _NODES)[:, None]
+        wrong = (source < 0) | (source >= limit) | (op < 0) | (op >= len(self.operations))
+        return wrong.any(axis=(1, 2, 3)) | (source[..., 0] == source[..., 1]).any(axis=(1, 2))
+
+    def _explain(self, code: tuple[int, ...]) -> str:
+        for cell, pairs in zip(self.cells, self._tuple(code), strict=True):
+            for i, (source, op) in enumerate(pairs):
+                where = f"pair {i} of the {cell} cell, ({source}, {op}), feeds node {i // 2 + 2}"
+                if not 0 <= source <= i // 2 + 1:
+                    return (
+                        f"{where}: source {source} must be an earlier node, 0..{i // 2 + 1} (no "
+                        "cycles; 0 is c_{k-2}, 1 is c_{k-1})."
+                    )
+                if not 0 <= op < len(self.operations):
+                    return (
+                        f"{where}: operation id {op} is unknown; ids are 0..6: "
+                        + ", ".join(f"{k} {name}" for k, name in enumerate(self.operations))
+                        + "."
+                    )
+                if i % 2 and source == pairs[i - 1][0]:
+                    return (
+                        f"{where}: source {source} is repeated; the two inputs of a node must "
+                        "differ. Choose another source."
+                    )
+        raise AssertionError(code)
+
+    def _parse(self, text: str) -> tuple[int, ...]:
+        if not isinstance(text, str):
+            return self._parse_tuple_text(text)  # raises
+        match = _GENOTYPE.fullmatch(text)
+        if match:
+            cells = [re.findall(_PAIR, match.group(1)), re.findall(_PAIR, match.group(4))]
+            pairs = [[(_number(source), self._known(op)) for op, source in cell] for cell in cells]
+        elif re.fullmatch(r"[\s\d,()\[\]]+", text) and re.fullmatch(
+            r"\(\(N{8}\),\(N{8}\)\)",
+            re.sub(
+                r"\(\d+,\d+\),?",
+                "N",
+                re.sub(r"\s", "", text).replace("[", "(").replace("]", ")"),
+            ),
+        ):
+            numbers = [_number(digits) for digits in re.findall(r"\d+", text)]
+            pairs = np.reshape(numbers, (2, 8, 2)).tolist()
+        else:
+            raise ValueError(
+                f"{text[:200]!r} is neither a genotype such as \"Genotype(normal=[('sep_conv_3x3', "
+                '0), ...], normal_concat=range(2, 6), reduce=[...], reduce_concat=range(2, 6))", '
+                "with nodes 2 to 5 joined, nor a pair of lists of 8 pairs (source, operation id)."
+            )
+        return self._check_tuple(pairs)
+
+    def _tuple(self, code: Any) -> tuple[Any, ...]:
+        pairs = list(zip(code[::2], code[1::2], strict=True))
+        return tuple(pairs[:8]), tuple(pairs[8:])
+
+    def to_string(self, architecture: Any) -> str:
+        """One architecture as the text of a genotype."""
+        ((normal, reduce),) = self.decode([architecture])
+        lists = [[(self.operations[op], source) for source, op in c] for c in (normal, reduce)]
+        return (
+            f"Genotype(normal={lists[0]}, normal_concat=[2, 3, 4, 5], "
+            f"reduce={lists[1]}, reduce_concat=[2, 3, 4, 5])"
+        )
+
+    def to_networkx(self, architecture: Any) -> dict[str, nx.DiGraph]:
+        """The two cells as networkx, nodes named, operations as the edge attribute ``op``."""
+        names = dict(enumerate((*self.inputs, "0", "1", "2", "3", "c_{k}")))
+        batches = self.graph_batch([architecture])
+        return {cell: nx.relabel_nodes(b.to_networkx(0), names) for cell, b in batches.items()}
+
+    def enumerate(self) -> NDArray[np.int8]:
+        """The space has about 10**18 architectures; this raises a `ValueError`."""
+        raise ValueError("darts has 1.1e18 architectures, too many to enumerate. Use sample.")
+
+    def is_valid(self, architectures: Any) -> NDArray[np.bool_]:
+        """Every genotype that passes the checks of `encode` is valid."""
+        return np.ones(len(self.encode(architectures)), dtype=bool)
+
+    def sample(
+        self,
+        n: int,
+        *,
+        valid_only: bool = True,
+        replace: bool = True,
+        random_state: int | np.random.Generator | None = None,
+    ) -> NDArray[np.int8]:
+        """Draw genotypes uniformly, the smaller source of each node first.
+
+        See `SearchSpace.sample`. In a space of 10**18 repeats do not occur; with
+        ``replace=False`` they are ruled out.
+        """
+        if not isinstance(n, int | np.integer) or n < 1:
+            raise ValueError(f"n={n!r} cannot be drawn: it must be a whole number from 1.")
+        rng = np.random.default_rng(random_state)
+        codes = np.empty((int(n), 2, _NODES, 2, 2), dtype=np.int8)
+        codes[..., 1] = rng.integers(0, len(self.operations), codes.shape[:-1])
+        for k in range(_NODES):
+            choices = np.array(list(itertools.combinations(range(k + 2), 2)))
+            codes[:, :, k, :, 0] = choices[rng.integers(0, len(choices), (int(n), 2))]
+        codes = codes.reshape(-1, 32)
+        if not replace and len(np.unique(codes, axis=0)) < n:
+            return self.sample(n, replace=False, random_state=rng)
+        return codes
+
+    def canonical(self, architectures: Any) -> list[str]:
+        """Each architecture with the two inputs of every node in the order of their sources."""
+        codes = self.encode(architectures).reshape(-1, 2 * _NODES, 2, 2)
+        order = codes[..., 0].argsort(axis=2)[..., None]
+        ordered = np.take_along_axis(codes, order, axis=2).reshape(-1, 32)
+        return [str(self._tuple(code)) for code in ordered.tolist()]
+
+    def graph_batch(self, architectures: Any) -> dict[str, GraphBatch]:
+        """The normal and the reduction cells as graphs: nodes 0 and 1 inputs, 6 the output."""
+        codes = self.encode(architectures).reshape(-1, 2, _NODES, 2, 2)
+        batches = {}
+        for c, cell in enumerate(self.cells):
+            edge_ops = np.zeros((len(codes), len(_SLOTS) + _NODES), dtype=np.int8)  # 0 is out
+            edge_ops[:, : len(_SLOTS)] = ABSENT
+            for k, j in itertools.product(range(_NODES), range(2)):
+                slot = _SLOTS.index((0, 2 + k)) + codes[:, c, k, j, 0]
+                edge_ops[np.arange(len(codes)), slot] = codes[:, c, k, j, 1] + 1
+            edges = np.array(_SLOTS + _OUT)
+            batches[cell] = GraphBatch(
+                self.labels, 3 + _NODES, edges, edge_ops, inputs=(0, 1), free=self.free
+            )
+        return batches
+
+    def one_hot(self, architectures: Any) -> NDArray[np.float64]:
+        """One indicator for each cell, possible edge (14) and operation: 196 columns."""
+        parts = [
+            (batch.edge_ops[:, : len(_SLOTS), None] == np.arange(1, 8)).reshape(len(batch), -1)
+            for batch in self.graph_batch(architectures).values()
+        ]
+        return np.hstack(parts).astype(float)
+
+    def one_hot_names(self) -> list[str]:
+        """Names of the columns of `one_hot`."""
+        places = [f"{c}.{u}-{v}" for c in self.cells for u, v in _SLOTS]
+        return [f"{place}={op}" for place in places for op in self.operations]
+
+
+def _number(digits: str) -> int:
+    return int(digits) if len(digits) < 3 else 127
