@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from itertools import pairwise
+from collections.abc import Callable, Sequence
+from itertools import pairwise, product
 from typing import Any
 
 import networkx as nx
@@ -12,43 +12,65 @@ import pandas as pd
 
 from graf_utils.features import GRAF
 from graf_utils.spaces import GraphBatch
-from graf_utils.spaces.base import nearest
+from graf_utils.spaces.base import ABSENT, nearest
 
 __all__ = ["ENCODINGS", "encode", "path_encoding"]
 
 
-def path_encoding(batch: GraphBatch) -> pd.DataFrame:
+def path_encoding(batch: GraphBatch, inputs: Sequence[str] = ("",)) -> pd.DataFrame:
     """Which sequences of operations lie on an input-output path (BANANAS; White et al., 2021).
 
     Parameters
     ----------
     batch : GraphBatch
+    inputs : sequence of str
+        A name for each input of the batch, where there are several.
 
     Returns
     -------
     DataFrame of shape (n_graphs, n_sequences)
-        An indicator for each sequence of operations as long as some path of the batch's slots;
-        155 in NAS-Bench-201, where `none` counts as an operation like any other.
+        An indicator for each input and each sequence of operations as long as some path: 155 in
+        NAS-Bench-201, where `none` counts as an operation like any other, and 364 in
+        NAS-Bench-101 (the empty sequence is a direct edge).
     """
-    base = len(batch.operations)
+    labels = [i for i, name in enumerate(batch.operations) if name not in batch.free]
+    rank = np.zeros(len(batch.operations), dtype=np.intp)
+    rank[labels] = np.arange(len(labels))
     slots = {(s, t): i for i, (s, t) in enumerate(batch.edges.tolist())}
-    routes = [
-        [slots[edge] for edge in pairwise(path)]
-        for path in nx.all_simple_paths(nx.DiGraph(list(slots)), batch.input, batch.output)
+    graph = nx.DiGraph(list(slots))
+    blocks = []
+    for start, name in zip(batch.inputs, inputs, strict=True):
+        routes = [
+            [slots[edge] for edge in pairwise(path)]
+            for path in nx.all_simple_paths(graph, start, batch.output)
+        ]
+        # an edge that only closes the path (it carries no operation) is not part of the sequence
+        inner = [route[:-1] if batch.free else route for route in routes]
+        names: list[str] = []
+        offset = {}
+        for length in sorted({len(route) for route in inner}):
+            offset[length] = len(names)
+            grid = product([batch.operations[i] for i in labels], repeat=length)
+            names += [f"path{'.' * bool(name)}{name}[{','.join(row)}]" for row in grid]
+        encoded = np.zeros((len(batch), len(names)))
+        for route, ops in zip(routes, inner, strict=True):
+            rows = np.flatnonzero((batch.edge_ops[:, route] != ABSENT).all(axis=1))
+            code = rank[batch.edge_ops[np.ix_(rows, ops)]]
+            code = code @ (len(labels) ** np.arange(len(ops), dtype=np.intp)[::-1])
+            encoded[rows, offset[len(ops)] + code] = 1
+        blocks.append(pd.DataFrame(encoded, columns=names))
+    return pd.concat(blocks, axis=1)
+
+
+def _path(table: Any) -> pd.DataFrame:
+    batches = table.space.graph_batch(table.architectures)
+    if isinstance(batches, GraphBatch):
+        batches = {"": batches}
+    encoded = [
+        path_encoding(batch, table.space.inputs).add_prefix(f"{cell}." if cell else "")
+        for cell, batch in batches.items()
     ]
-    names: list[str] = []
-    offset = {}
-    for length in sorted({len(route) for route in routes}):
-        offset[length] = len(names)
-        grid = np.indices((base,) * length).reshape(length, -1).T
-        names += ["path[" + ",".join(batch.operations[o] for o in row) + "]" for row in grid]
-    encoded = np.zeros((len(batch), len(names)))
-    for route in routes:
-        ops = batch.edge_ops[:, route].astype(np.intp)
-        rows = np.flatnonzero((ops >= 0).all(axis=1))
-        code = ops[rows] @ (base ** np.arange(len(route))[::-1])
-        encoded[rows, offset[len(route)] + code] = 1
-    return pd.DataFrame(encoded, columns=names)
+    return pd.concat(encoded, axis=1)
 
 
 def _one_hot(table: Any) -> pd.DataFrame:
@@ -59,6 +81,8 @@ def _one_hot(table: Any) -> pd.DataFrame:
 def _graf(table: Any, **options: Any) -> pd.DataFrame:
     graf = GRAF(table.space, **options).set_output(transform="pandas")
     features = graf.fit_transform(table.architectures)
+    if table.space.name not in ("nb201", "tnb101-micro"):
+        return features
     return features[_paper_order(list(features), table.space.operations)]
 
 
@@ -107,7 +131,7 @@ ENCODINGS: dict[str, Callable[[Any], pd.DataFrame]] = {
     "zcp": _zcp,
     "one-hot": _one_hot,
     "op-count": lambda table: _graf(table, families=["op_count"]),
-    "path": lambda table: path_encoding(table.space.graph_batch(table.architectures)),
+    "path": _path,
     "params": lambda table: _cost(table, 0, "params"),
     "flops": lambda table: _cost(table, 1, "flops"),
 }

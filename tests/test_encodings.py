@@ -1,12 +1,13 @@
 """Encodings by name, alone and side by side."""
 
+import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
 
 from graf_utils.datasets import Table, load_table
 from graf_utils.encodings import ENCODINGS, encode, path_encoding
-from graf_utils.spaces import NB201, GraphBatch
+from graf_utils.spaces import NB201, GraphBatch, get_space
 
 SPACE = NB201()
 
@@ -66,6 +67,51 @@ def test_path_encoding_by_hand():
         "path[skip_connect,nor_conv_1x1]",
         "path[avg_pool_3x3,none,nor_conv_1x1]",
     }
+
+
+def test_path_encoding_of_operations_on_nodes():
+    space = get_space("nb101")  # input-conv3x3-maxpool-output, and a direct edge
+    matrix = [[0, 1, 0, 1], [0, 0, 1, 0], [0, 0, 0, 1], [0, 0, 0, 0]]
+    cell = space.from_matrix(matrix, ["input", "conv3x3-bn-relu", "maxpool3x3", "output"])
+    encoded = path_encoding(space.graph_batch([cell]))
+    assert encoded.shape == (1, sum(3**length for length in range(6)))
+    on = set(encoded.columns[encoded.iloc[0] == 1])
+    assert on == {"path[]", "path[conv3x3-bn-relu,maxpool3x3]"}
+
+
+@pytest.mark.parametrize("name", ["tnb101-micro", "tnb101-macro", "nb101", "darts"])
+def test_every_space_has_its_encodings(name):
+    space = get_space(name)
+    cells = space.sample(30, random_state=0)
+    table = Table("some", "test", space, space.decode(cells), {"y": np.arange(30.0)})
+    paths = encode(table, "path")
+    assert paths.columns.is_unique
+    together = encode(table, "graf+one-hot")
+    assert together.shape[1] == encode(table, "graf").shape[1] + encode(table, "one-hot").shape[1]
+    with pytest.raises(ValueError, match="no cost formula"):
+        encode(table, "flops")
+
+
+def test_path_encoding_agrees_with_networkx():
+    """Every path of every graph, spelled out."""
+    for name in ("tnb101-micro", "nb101", "darts"):
+        space = get_space(name)
+        batches = space.graph_batch(space.sample(40, random_state=1))
+        for batch in batches.values() if isinstance(batches, dict) else [batches]:
+            inputs = space.inputs
+            encoded = path_encoding(batch, inputs)
+            for row in range(len(batch)):
+                expected = set()
+                graph = batch.to_networkx(row)
+                for start, label in zip(batch.inputs, inputs, strict=True):
+                    for path in nx.all_simple_paths(graph, start, batch.output):
+                        if batch.node_ops is None:
+                            ops = [graph.edges[e]["op"] for e in nx.utils.pairwise(path)]
+                            ops = [op for op in ops if op not in batch.free]
+                        else:
+                            ops = [graph.nodes[v]["op"] for v in path[1:-1]]
+                        expected.add(f"path{'.' * bool(label)}{label}[{','.join(ops)}]")
+                assert set(encoded.columns[encoded.iloc[row] == 1]) == expected
 
 
 def test_path_encoding_leaves_out_paths_with_an_absent_edge():
