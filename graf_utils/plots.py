@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
+import networkx as nx
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
-from graf_utils.spaces import NB201, SearchSpace, get_space
+from graf_utils.spaces import SearchSpace, get_space
 
 __all__ = [
-    "OPERATION_COLOURS",
     "draw_cell",
     "correlation_map",
     "relation",
@@ -32,19 +32,6 @@ BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, RED, PURPLE = (
 )  # fmt: skip
 PALETTE = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY, BLACK)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-OPERATION_COLOURS = {
-    "skip_connect": GREEN,
-    "none": "#767676",
-    "nor_conv_3x3": BLUE,
-    "nor_conv_1x1": "#2E86C1",
-    "avg_pool_3x3": RED,
-}
-_OPERATION_STYLES = {
-    "none": ":",
-    "skip_connect": "--",
-    "nor_conv_1x1": (0, (5, 1)),
-    "avg_pool_3x3": "-.",
-}
 ENCODING_LABELS = {
     "one-hot": "one-hot",
     "op-count": "operation counts",
@@ -84,42 +71,73 @@ def _axes(ax: Axes | None) -> Axes:
     return plt.subplots()[1] if ax is None else ax
 
 
+def _style(op: str) -> tuple[str, Any]:
+    """Colour and line style of an operation, by what its name says."""
+    if op == "none":
+        return "#767676", ":"
+    if "skip" in op or op in ("identity", "plain"):
+        return GREEN, "--"
+    if "pool" in op:
+        return RED, "-."
+    return (BLUE, "-") if "3x3" in op or "k3" in op else ("#2E86C1", (0, (5, 1)))
+
+
+def _short_name(op: str) -> str:
+    """Names that fit on an edge: ``nor_conv_3x3`` -> ``conv 3×3``."""
+    for long, short in (
+        ("nor_conv", "conv"), ("sep_conv", "sep"), ("dil_conv", "dil"), ("-bn-relu", ""),
+        ("_connect", ""), ("avg_pool", "pool"),
+        ("conv1x1", "conv 1x1"), ("conv3x3", "conv 3x3"), ("pool3x3", "pool 3x3"),
+        ("_", " "), ("1x1", "1×1"), ("3x3", "3×3"), ("5x5", "5×5"),
+    ):  # fmt: skip
+        op = op.replace(long, short)
+    return op
+
+
 def draw_cell(
     architecture: Any,
     space: str | SearchSpace = "nb201",
     ax: Axes | None = None,
     highlight: Sequence[str] | None = None,
+    cell: str = "",
 ) -> Axes:
-    """Draw one cell: nodes from left (input) to right (output), operations written on the edges.
+    """Draw one cell: nodes from left (input) to right (output), operations where they sit.
 
     Parameters
     ----------
     architecture : tuple or str
         In any spelling the space can read.
     space : str or SearchSpace
-        NAS-Bench-201 for now.
     ax : Axes, optional
     highlight : sequence of str, optional
         Operations to show; edges with others are drawn pale.
+    cell : str
+        Which cell, in a space that has several (``"normal"`` or ``"reduce"``).
 
     Raises
     ------
     ValueError
-        The space has no drawing yet.
+        The space has no such cell.
     """
     space = get_space(space)
-    if not isinstance(space, NB201):
-        raise ValueError(f"space={space!r} cannot be drawn; it must be 'nb201'.")
-    graph = space.to_networkx(architecture)
-    ax = plt.subplots(figsize=(3.9, 2.6))[1] if ax is None else ax
-    bend = {(1, 2): 0.0, (2, 3): 0.0, (3, 4): 0.0, (1, 3): 0.62, (2, 4): -0.62, (1, 4): -1.15}
-    for (u, v), curve in bend.items():
-        op = graph.edges[u, v]["op"]
+    batches = space.graph_batch([architecture])
+    batches = batches if isinstance(batches, dict) else {"": batches}
+    if cell not in batches:
+        raise ValueError(f"cell={cell!r}: space {space.name!r} has the cells {list(batches)}.")
+    batch = batches[cell]
+    on_nodes = batch.node_ops is not None
+    graph = nx.convert_node_labels_to_integers(batch.to_networkx(0), ordering="sorted")
+    n = len(graph)
+    ax = plt.subplots(figsize=(max(n, 4.2), 2.6))[1] if ax is None else ax
+    for u, v, op in graph.edges(data="op"):
+        colour, style = ("#444444", "-") if on_nodes or op in batch.free else _style(op)
+        if highlight is not None and op not in highlight:
+            colour = "#BBBBBB"
+        side = -1 if (u % 2 or v - u == n - 1) else 1
+        height = 0.0 if v - u == 1 else side * (0.62 + 0.53 * (v - u - 2))
         x = np.linspace(u, v, 60)
-        y = curve * np.sin(np.pi * (x - u) / (v - u))
-        shown = highlight is None or op in highlight
-        colour = OPERATION_COLOURS[op] if shown else "#BBBBBB"
-        ax.plot(x, y, color=colour, linestyle=_OPERATION_STYLES.get(op, "-"), zorder=1)
+        y = height * np.sin(np.pi * (x - u) / (v - u))
+        ax.plot(x, y, color=colour, linestyle=style, zorder=1)
         ax.annotate(
             "",
             xy=(x[-8], y[-8]),
@@ -127,25 +145,25 @@ def draw_cell(
             arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 1.6},
             zorder=2,
         )
-        middle = (u + v) / 2
+        if not on_nodes and op not in batch.free:
+            ax.text(
+                (u + v) / 2, height, _short_name(op), ha="center", va="center", color=colour,
+                fontsize=10 if n < 6 else 8, zorder=3,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
+            )  # fmt: skip
+    names = {0: "in", n - 1: "out"}
+    if len(batch.inputs) > 1:
+        names |= dict(zip(batch.inputs, ("k−2", "k−1"), strict=True))
+    for v in range(n):
+        op = graph.nodes[v].get("op", "")
+        inner = _short_name(op).replace(" ", "\n") if on_nodes and op not in batch.free else ""
+        colour = _style(op)[0] if inner else "#222222"
         ax.text(
-            middle,
-            curve,
-            op.replace("nor_conv", "conv").replace("_connect", "").replace("_3x3", " 3×3")
-            .replace("_1x1", " 1×1").replace("avg_pool", "pool"),
-            ha="center",
-            va="center",
-            fontsize=10,
-            color=colour,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
-            zorder=3,
+            v, 0, names.get(v, inner or str(v + 1)), ha="center", va="center", fontsize=10,
+            color=colour, zorder=4,
+            bbox={"boxstyle": "round,pad=0.35", "facecolor": "white", "edgecolor": colour},
         )  # fmt: skip
-    for node, name in zip(range(1, 5), ("in", "2", "3", "out"), strict=True):
-        ax.text(
-            node, 0, name, ha="center", va="center", fontsize=11, zorder=4,
-            bbox={"boxstyle": "circle,pad=0.3", "facecolor": "white", "edgecolor": "#222222"},
-        )  # fmt: skip
-    ax.set(xlim=(0.7, 4.3), ylim=(-1.4, 0.95))
+    ax.margins(0.08, 0.12)
     ax.axis("off")
     return ax
 

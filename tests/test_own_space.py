@@ -1,6 +1,7 @@
 """A space and features of one's own: NAS-Bench-Macro, as the book shows it."""
 
 import json
+from pathlib import Path
 
 import numpy
 import pytest
@@ -8,33 +9,21 @@ import pytest
 from graf_utils.features import GRAF, feature_family
 from graf_utils.spaces import CellSpace
 
+ROOT = Path(__file__).resolve().parent.parent
 
-def test_nas_bench_macro_in_a_few_lines():
-    # --- the page's cell starts ---
-    import numpy as np
 
-    from graf_utils.features import GRAF, feature_family
-    from graf_utils.spaces import CellSpace
-
-    # NAS-Bench-Macro: a chain of 8 blocks of 3 kinds, in stages of 2, 3 and 3 blocks.
-    space = CellSpace(
-        ["identity", "mb3_k3", "mb6_k5"],
-        edges=[(i, i + 1) for i in range(8)],
-        name="nas-bench-macro",
-    )
-
-    @feature_family("stage_count", columns=["1", "2", "3"], spaces=["nas-bench-macro"])
-    def stage_count(batch):
-        """Blocks that are not the identity in each stage."""
-        works = batch.edge_ops != batch.operations.index("identity")
-        return np.stack([works[:, a:b].sum(axis=1) for a, b in ((0, 2), (2, 5), (5, 8))], axis=1)
-
-    graf = GRAF(space, families=["op_count", "max_path_len", "stage_count"])
-    features = graf.set_output(transform="pandas").transform(space.enumerate())
-    # --- the page's cell ends ---
+def test_nas_bench_macro_by_the_cell_of_the_page():
+    """The chapter's own cell, run here: at most 30 lines from nothing to features."""
+    page = json.loads((ROOT / "notebooks" / "04_search_spaces.ipynb").read_text(encoding="utf8"))
+    (cell,) = [c for c in page["cells"] if "own-space" in c["metadata"].get("tags", [])]
+    source = "".join(cell["source"])
+    assert len(source.splitlines()) <= 30
+    names = {}
+    exec(compile(source, "04_search_spaces.ipynb", "exec"), names)
+    features, cells = names["own"], names["chain"].enumerate().tolist()
     assert features.shape == (6_561, 3 + 7 + 3)
     assert list(features.columns[-3:]) == ["stage_count[1]", "stage_count[2]", "stage_count[3]"]
-    row = features.iloc[space.enumerate().tolist().index([0, 2, 0, 1, 2, 1, 0, 0])]
+    row = features.iloc[cells.index([0, 2, 0, 1, 2, 1, 0, 0])]
     assert row["op_count[identity]"] == 4
     assert row["max_path_len[mb3_k3+mb6_k5]"] == 4
     assert row.iloc[-3:].tolist() == [1, 2, 1]

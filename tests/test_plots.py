@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 
 from graf_utils import plots
 from graf_utils.features import GRAF
-from graf_utils.spaces import NB201, SearchSpace
+from graf_utils.spaces import NB201, get_space
 
 
 @pytest.fixture(autouse=True)
@@ -39,13 +39,22 @@ def test_draw_cell_highlights():
     assert colours.count("#BBBBBB") == 5
 
 
-def test_draw_cell_of_another_space():
-    class Other(NB201):
-        name = "other"
+def test_draw_cell_with_operations_on_nodes():
+    space = get_space("nb101")
+    matrix = [[0, 1, 0, 1], [0, 0, 1, 0], [0, 0, 0, 1], [0, 0, 0, 0]]
+    ops = ["input", "conv3x3-bn-relu", "maxpool3x3", "output"]
+    ax = plots.draw_cell(space.from_matrix(matrix, ops), space)
+    assert [w for w in words(ax) if w] == ["in", "conv\n3×3", "maxpool\n3×3", "out"]
+    assert len(ax.lines) == 4
 
-    assert isinstance(Other(), SearchSpace)
-    with pytest.raises(ValueError, match="not a search space"):
-        plots.draw_cell((0,) * 6, space="nb999")
+
+def test_draw_cell_of_darts_needs_the_cell():
+    (architecture,) = get_space("darts").decode(get_space("darts").sample(1, random_state=0))
+    ax = plots.draw_cell(architecture, "darts", cell="reduce")
+    assert len(ax.lines) == 12
+    assert {"k−2", "k−1", "out"} <= set(words(ax))
+    with pytest.raises(ValueError, match=r"\['normal', 'reduce'\]"):
+        plots.draw_cell(architecture, "darts")
 
 
 def test_tau_curves_show_the_means():
