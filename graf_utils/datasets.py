@@ -17,6 +17,7 @@ import errno
 import functools
 import json
 import os
+import re
 import sys
 import tempfile
 import time
@@ -33,7 +34,7 @@ import pooch
 import requests
 from numpy.typing import NDArray
 
-from graf_utils.spaces import SearchSpace, get_space
+from graf_utils.spaces import NB101, CellSpace, SearchSpace, get_space
 from graf_utils.spaces.base import nearest
 
 __all__ = [
@@ -52,12 +53,9 @@ SOURCES = ("embedded", "paper")
 _RETRY_WAITS = (1.0, 3.0)  # seconds before the second and the third attempt of a download
 _TIMEOUT = (10, 60)  # seconds to connect, seconds without a byte
 _NEEDED = {  # keys of the entries of a registry file
-    "embedded": ("path", "bytes", "sha256"),
-    "file": ("path", "bytes", "sha256", "url"),
-    "table": (
-        *("name", "source", "space", "key", "files", "rows", "rows_valid"),
-        *("targets", "licence", "citation", "policy"),
-    ),
+    "embedded": "path bytes sha256",
+    "file": "path bytes sha256 url",
+    "table": "name source space key files rows rows_valid targets licence citation policy",
 }
 _verified: set[tuple[str, int, int, str]] = set()  # files hashed by this process
 
@@ -72,10 +70,8 @@ class Table:
 
     Parameters
     ----------
-    name : str
-        Name of the table.
-    source : str
-        ``"embedded"``, ``"paper"``, or a word of your own.
+    name, source : str
+        Name of the table; ``"embedded"``, ``"paper"``, or a word of your own.
     space : SearchSpace or str
         The search space of the architectures, or its name.
     architectures : sequence
@@ -86,11 +82,6 @@ class Table:
         Zero-cost proxies, in the order in which encodings use them.
     provenance : dict
         Citation, licence, files with SHA-256, units and directions of the targets, policy, notes.
-
-    Raises
-    ------
-    ValueError
-        The rows are not aligned, or a target is not a column of finite numbers.
 
     Examples
     --------
@@ -221,25 +212,35 @@ class Registry:
             content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise DataError(f"{path} cannot be read as a registry in TOML: {error}.") from error
+        tables: dict[tuple[str, str], dict[str, Any]] = {}
+        for number, table in enumerate(content.get("table", [])):
+            known = tables.get((table.get("like"), table.get("source")), {})
+            content["table"][number] = table = {**known, **table}
+            for part in {"targets", "proxies"} & set(table):
+                columns = table[part]  # name -> column, unit, scale ...; short forms
+                columns = {c: c for c in columns} if isinstance(columns, list) else columns
+                table[part] = {
+                    name: {"column": how} if isinstance(how, str) else {"column": name, **how}
+                    for name, how in columns.items()
+                }
+            tables[table.get("name"), table.get("source")] = table
         for kind, needed in _NEEDED.items():
             for number, entry in enumerate(content.get(kind, [])):
-                lacking = [key for key in needed if key not in entry]
+                lacking = [key for key in needed.split() if key not in entry]
                 if lacking:
                     raise DataError(f"{path}: [[{kind}]] entry {number} lacks {lacking}. Add them.")
-        for entry in (*content.get("embedded", []), *content.get("file", [])):
-            parts = PurePosixPath(entry["path"])
-            if parts.is_absolute() or ".." in parts.parts or "\\" in entry["path"]:
+        files = {
+            kind: {e["path"]: e for e in content.get(kind, [])} for kind in ("embedded", "file")
+        }
+        for name in (*files["embedded"], *files["file"]):
+            parts = PurePosixPath(name)
+            if parts.is_absolute() or ".." in parts.parts or "\\" in name:
                 raise DataError(
-                    f"{path}: the path {entry['path']!r} leaves the data folder; it must be "
+                    f"{path}: the path {name!r} leaves the data folder; it must be "
                     "relative, with forward slashes and without '..'."
                 )
-        return cls(
-            folder=Path(path).resolve().parent,
-            embedded={entry["path"]: entry for entry in content.get("embedded", [])},
-            files={entry["path"]: entry for entry in content.get("file", [])},
-            tables={(table["name"], table["source"]): table for table in content.get("table", [])},
-            citations=content.get("citations", {}),
-        )
+        folder = Path(path).resolve().parent
+        return cls(folder, files["embedded"], files["file"], tables, content.get("citations", {}))
 
     def names(self) -> list[str]:
         """Names of the tables, each once."""
@@ -247,8 +248,8 @@ class Registry:
 
     def table_files(self, table: dict[str, Any]) -> list[str]:
         """Paths of all files a table is read from."""
-        others = (table.get("pool"), table.get("proxy_file"))
-        return list(dict.fromkeys([*table["files"], *filter(None, others)]))
+        others = filter(None, (table.get("pool"), table.get("proxy_file")))
+        return list(dict.fromkeys([*table["files"], *others]))
 
 
 @functools.lru_cache(maxsize=1)
@@ -301,13 +302,6 @@ def fetch(path: str, *, registry: Registry | None = None, repair: bool = False) 
         Another registry than the book's.
     repair : bool
         Replace a damaged file. Without it a damaged file raises and stays as it is.
-
-    Raises
-    ------
-    ValueError
-        The path is not in the registry.
-    DataError
-        The file is damaged or cannot be downloaded; the cache is as it was before.
     """
     registry = registry or _own_registry()
     if path not in registry.files:
@@ -426,17 +420,17 @@ def download(
         Path to message, for each file that failed; empty when all files are there.
     """
     registry = registry or _own_registry()
-    paths: dict[str, None] = {} if names is not None else dict.fromkeys(registry.files)
+    paths = list(registry.files) if names is None else []
     for name in [names] if isinstance(names, str) else names or ():
-        sources = [source for source in SOURCES if (name, source) in registry.tables]
-        if name not in registry.files and not sources:
-            _check_name(name, registry)
-        tables = [registry.tables[name, source] for source in sources]
-        wanted = [path for table in tables for path in registry.table_files(table)]
-        wanted = [path for path in wanted if path in registry.files] if sources else [name]
-        paths.update(dict.fromkeys(wanted))
+        if name in registry.files:
+            paths.append(name)
+            continue
+        _check_name(name, registry)
+        for (known, _), table in registry.tables.items():
+            if known == name:
+                paths += [path for path in registry.table_files(table) if path in registry.files]
     failed: dict[str, str] = {}
-    for path in paths:
+    for path in dict.fromkeys(paths):
         try:
             fetch(path, registry=registry, repair=repair)
         except DataError as error:
@@ -465,7 +459,7 @@ def list_tables(*, registry: Registry | None = None) -> pd.DataFrame:
             {
                 "name": name,
                 "source": source,
-                "space": table["space"],
+                "space": _space(table).name,
                 "rows": table["rows"],
                 "rows_valid": table["rows_valid"],
                 "targets": ", ".join(table["targets"]),
@@ -491,14 +485,10 @@ def load_table(
         ``"embedded"`` is in the repository, ``"paper"`` is downloaded once and verified.
         ``"auto"`` prefers the embedded table.
     valid_only : bool
-        Keep only the valid networks. Paper tables are then in the order of the paper's pool, which
-        its splits depend on; otherwise all rows of the file are in the order of the file.
+        Keep only the valid networks, each once. Paper tables are then in the order of the paper's
+        pool, which its splits depend on; otherwise all rows are in the order of the file.
     registry : Registry, optional
         Another registry than the book's.
-
-    Returns
-    -------
-    Table
 
     Raises
     ------
@@ -524,55 +514,65 @@ def load_table(
     return _build(registry.tables[name, source], registry, valid_only)
 
 
+def _space(table: dict[str, Any]) -> SearchSpace:
+    """The search space of a table: a name, or a `CellSpace` written out."""
+    space = table["space"]
+    return CellSpace(**space) if isinstance(space, dict) else get_space(space)
+
+
 def _build(table: dict[str, Any], registry: Registry, valid_only: bool) -> Table:
     """Read the files of a table and align their rows."""
-    space = get_space(table["space"])
+    name, files, space = table["name"], table["files"], _space(table)
+    proxies, proxy_file = table.get("proxies", {}), table.get("proxy_file")
     local = {path: _local(path, table, registry) for path in registry.table_files(table)}
-    columns = [target["column"] for target in table["targets"].values()]
-    proxy_columns = list(table.get("proxies", {}).values())
-    own_proxies = proxy_columns if "proxy_file" not in table else []
-    frame = pd.concat([_read(local[path], table, columns + own_proxies) for path in table["files"]])
-    codes = _codes(frame[table["key"]], space, table["files"][0])
+    numbers = [*table["targets"].values(), *(() if proxy_file else proxies.values())]
+    columns = [number["column"] for number in numbers]
+    frame = pd.concat([_read(local[path], table, columns) for path in files])
+    codes = _codes(frame[table["key"]], table, files[0], once=not table.get("repeats"))
     if len(frame) != table["rows"]:
         raise DataError(
-            f"{table['files']} have {len(frame):,} rows, table {table['name']!r} must have "
+            f"{files} have {len(frame):,} rows, table {name!r} must have "
             f"{table['rows']:,}. Get the registered files, or correct 'rows' in registry.toml."
         )
     rows = np.arange(len(frame))
+    other = {"key": "net", "space": table["space"]}  # how the pool and the proxies are written
     if valid_only and "pool" in table:
-        pool = _codes(_read(local[table["pool"]], {"key": "net"}, [])["net"], space, table["pool"])
-        rows = _locate(pool, codes, table["files"][0])
+        pool = _read(local[table["pool"]], other, [])
+        rows = _locate(_codes(pool["net"], other, table["pool"]), codes, files[0])
+    elif valid_only and table.get("repeats"):  # the first row of each network
+        rows = np.sort(np.unique(space.canonical(codes), return_index=True)[1])
     elif valid_only:
         rows = rows[space.is_valid(codes)]
     if valid_only and len(rows) != table["rows_valid"]:
         raise DataError(
-            f"{table['files']} have {len(rows):,} valid networks, table {table['name']!r} must "
+            f"{files} have {len(rows):,} valid networks, table {name!r} must "
             f"have {table['rows_valid']:,}. Get the registered files, or correct registry.toml."
         )
     frame, codes = frame.iloc[rows], codes[rows]
-    scales = np.array([target.get("scale", 1) for target in table["targets"].values()])
-    targets = pd.DataFrame(
-        frame[columns].to_numpy(dtype=float) * scales, columns=[*table["targets"]]
-    )
-    proxies = None
-    if own_proxies:
-        proxies = frame[own_proxies]
-    elif proxy_columns and (valid_only or not table.get("proxies_of_valid")):
-        path = table["proxy_file"]
-        proxies = _read(local[path], {"key": "net"}, proxy_columns)
-        proxies = proxies.iloc[_locate(codes, _codes(proxies["net"], space, path), path)]
-    if proxies is not None:
-        values = proxies[proxy_columns].to_numpy(dtype=float)
-        proxies = pd.DataFrame(values, columns=[*table["proxies"]])
+    proxy_frame: pd.DataFrame | None = frame
+    if proxy_file and table.get("proxies_of_valid") and not valid_only or not proxies:
+        proxy_frame = None
+    elif proxy_file:
+        columns = [number["column"] for number in proxies.values()]
+        proxy_frame = _read(local[proxy_file], other, columns)
+        known = _codes(proxy_frame["net"], other, proxy_file)
+        proxy_frame = proxy_frame.iloc[_locate(codes, known, proxy_file)]
     return Table(
-        name=table["name"],
+        name=name,
         source=table["source"],
         space=space,
         architectures=codes,
-        targets=targets,
-        proxies=proxies,
+        targets=_scaled(frame, table["targets"]),
+        proxies=None if proxy_frame is None else _scaled(proxy_frame, proxies),
         provenance=_provenance(table, registry),
     )
+
+
+def _scaled(frame: pd.DataFrame, numbers: dict[str, dict[str, Any]]) -> pd.DataFrame:
+    """The described columns of a file, under their names and in their units."""
+    values = frame[[number["column"] for number in numbers.values()]].to_numpy(dtype=float)
+    scales = [number.get("scale", 1) for number in numbers.values()]
+    return pd.DataFrame(values * np.array(scales), columns=list(numbers))
 
 
 def _local(path: str, table: dict[str, Any], registry: Registry) -> Path:
@@ -606,14 +606,9 @@ def _provenance(table: dict[str, Any], registry: Registry) -> dict[str, Any]:
 
 def _read(path: Path, table: dict[str, Any], columns: list[str]) -> pd.DataFrame:
     """Read the key column and some numeric columns of a file, checking that they are there."""
-    key, wanted = table["key"], {table["key"], *columns}
+    key = table["key"]
     try:
-        if table.get("format") == "parquet":
-            frame = pd.read_parquet(path)
-        elif table.get("format") == "nb201-zen-zip":
-            frame = _read_zen_zip(path)
-        else:
-            frame = pd.read_csv(path, usecols=lambda column: column in wanted, dtype={key: str})
+        frame = _READERS[table.get("format", "csv")](path, key)
     except (ValueError, KeyError, TypeError, OSError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} cannot be read: {type(error).__name__}: {error}.") from error
     missing = [column for column in (key, *columns) if column not in frame.columns]
@@ -631,7 +626,7 @@ def _read(path: Path, table: dict[str, Any], columns: list[str]) -> pd.DataFrame
     return frame[list(dict.fromkeys([key, *columns]))]
 
 
-def _read_zen_zip(path: Path) -> pd.DataFrame:
+def _read_zen_zip(path: Path, key: str) -> pd.DataFrame:
     """Join the JSON lists of NASLib's zip: a column val_accuracy[...] and zen[...] a data set."""
     parts: dict[str, list[dict[str, Any]]] = {}
     with zipfile.ZipFile(path) as archive:
@@ -639,35 +634,69 @@ def _read_zen_zip(path: Path) -> pd.DataFrame:
             if member.endswith(".json"):
                 dataset = member.split("--")[2]
                 parts.setdefault(dataset, []).extend(json.loads(archive.read(member)))
-    frames = []
+    columns: dict[str, list[Any]] = {}
     for dataset, items in sorted(parts.items()):
         items.sort(key=lambda item: int(item["idx"]))
-        frame = pd.DataFrame({"net": [item["arch"] for item in items]})
-        frame[f"val_accuracy[{dataset}]"] = [float(item["val_accuracy"]) for item in items]
-        frame[f"zen[{dataset}]"] = [float(item["zen"]["score"]) for item in items]
-        frames.append(frame)
-    if not all(frame["net"].equals(frames[0]["net"]) for frame in frames):
-        raise ValueError("the data sets do not list the same networks in the same order")
-    return pd.concat([frames[0]["net"], *(frame.drop(columns="net") for frame in frames)], axis=1)
+        nets = [item["arch"] for item in items]
+        if columns.setdefault(key, nets) != nets:
+            raise ValueError("the data sets do not list the same networks in the same order")
+        columns[f"val_accuracy[{dataset}]"] = [float(item["val_accuracy"]) for item in items]
+        columns[f"zen[{dataset}]"] = [float(item["zen"]["score"]) for item in items]
+    return pd.DataFrame(columns)
 
 
-def _codes(texts: pd.Series, space: SearchSpace, path: str) -> NDArray[np.int8]:
-    """Turn a column of written tuples into codes; each architecture must occur once."""
-    numbers = r"\(" + ", ".join([r"(\d)"] * space.code_length) + r"\)"
-    good = texts.str.fullmatch(numbers).fillna(False).to_numpy(dtype=bool)
-    if not good.all():
-        row = int(np.flatnonzero(~good)[0])
-        raise DataError(
-            f"{path}: column {texts.name!r}, row {row}: {texts.iloc[row]!r} is not an "
-            f"architecture; it must be a tuple of {space.code_length} digits, such as "
-            "'(4, 0, 3, 1, 4, 3)'."
-        )
+def _read_records(path: Path, key: str) -> pd.DataFrame:
+    """Read JSON of one record an architecture, below the names of the benchmark and data set."""
+    content = json.loads(path.read_bytes())
+    while isinstance(content, dict) and len(content) == 1:
+        (content,) = content.values()
+    frame = pd.json_normalize(list(dict.values(content)))
+    frame.columns = frame.columns.str.removesuffix(".score")  # beside it NASLib has .time
+    frame.insert(0, key, list(content))
+    return frame
+
+
+def _read_nasbench_vis(path: Path, key: str) -> pd.DataFrame:
+    """Read JSON of columns: NAS-Bench-101 cells by their hash, in one file also written out."""
+    frame, space = pd.DataFrame(json.loads(path.read_bytes())), NB101()
+    if "adjacency" in frame:
+        cells = []
+        for matrix, ops in zip(frame["adjacency"], frame["operations"], strict=True):
+            used = [node for node, op in enumerate(ops) if op != -3]  # -3 is padding
+            matrix = np.array(matrix, dtype=int)[np.ix_(used, used)]
+            cells.append(space.from_matrix(matrix, [_VIS_OPERATIONS[ops[node]] for node in used]))
+        if space.module_hash(cells) != frame["key"].tolist():
+            raise ValueError("a cell has another hash than the one given for it")
+    else:
+        cells = space.decode(space.from_hash(frame["key"]))
+    return frame.assign(**{key: cells})
+
+
+_VIS_OPERATIONS = {-1: 0, -2: 1, 0: 4, 1: 3, 2: 2}  # to the ids of NB101
+_READERS = {
+    "csv": lambda path, key: pd.read_csv(path, dtype={key: str}),
+    "parquet": lambda path, key: pd.read_parquet(path),
+    "zen-zip": _read_zen_zip,
+    "records": _read_records,
+    "nasbench-vis": _read_nasbench_vis,
+}
+
+
+def _codes(
+    written: pd.Series, table: dict[str, Any], path: str, once: bool = True
+) -> NDArray[np.int8]:
+    """Turn a column of architectures into codes; with `once`, each must differ."""
+    space, spelling = _space(table), table.get("spelling")
     try:
-        codes = space.encode(texts.str.extract(numbers).to_numpy().astype(np.int8))
+        if spelling == "digits":
+            written = written.map(list).map(lambda digits: tuple(map(int, digits)))
+        codes = space.prune(written) if spelling == "unpruned" else space.encode(written)
     except ValueError as error:
-        raise DataError(f"{path}: column {texts.name!r}: {error}") from error
-    if len(np.unique(codes, axis=0)) != len(codes):
-        raise DataError(f"{path}: column {texts.name!r} lists an architecture more than once.")
+        rule = r"row \1: \2 is not an architecture: "
+        reason = re.sub(r"^architecture (\d+) = (.*?): ", rule, str(error))
+        raise DataError(f"{path}: column {written.name!r}: {reason}") from error
+    if once and len(np.unique(codes, axis=0)) != len(codes):
+        raise DataError(f"{path}: column {written.name!r} lists an architecture more than once.")
     return codes
 
 
