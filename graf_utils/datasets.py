@@ -37,17 +37,8 @@ from numpy.typing import NDArray
 from graf_utils.spaces import NB101, CellSpace, SearchSpace, get_space
 from graf_utils.spaces.base import nearest
 
-__all__ = [
-    "DataError",
-    "Registry",
-    "Table",
-    "cache_dir",
-    "data_path",
-    "download",
-    "fetch",
-    "list_tables",
-    "load_table",
-]
+__all__ = ["DataError", "Registry", "Table", "cache_dir", "data_path", "download", "fetch"]
+__all__ += ["list_tables", "load_table"]
 
 SOURCES = ("embedded", "paper")
 _RETRY_WAITS = (1.0, 3.0)  # seconds before the second and the third attempt of a download
@@ -116,29 +107,28 @@ class Table:
             put("proxies", self._frame("proxies", self.proxies))
 
     def _frame(self, what: str, values: Any) -> pd.DataFrame:
-        frame = pd.DataFrame(values)
-        if len(frame) != len(self.architectures):
-            raise ValueError(
-                f"table {self.name!r}: {what} has {len(frame)} rows for "
-                f"{len(self.architectures)} architectures; row i must describe architecture i."
+        frame, n, wrong = pd.DataFrame(values), len(self.architectures), None
+        if len(frame) != n:
+            wrong = (
+                f"{what} has {len(frame)} rows for {n} architectures; row i must describe "
+                "architecture i."
             )
-        if not frame.index.equals(pd.RangeIndex(len(frame))):
-            raise ValueError(
-                f"table {self.name!r}: the index of {what} must be 0..{len(frame) - 1}, so that "
-                "row i describes architecture i. Sort it to that order, then call "
-                ".reset_index(drop=True)."
+        elif not frame.index.equals(pd.RangeIndex(n)):
+            wrong = (
+                f"the index of {what} must be 0..{n - 1}, so that row i describes architecture i. "
+                "Sort it to that order, then call .reset_index(drop=True)."
             )
-        if not frame.columns.is_unique:
-            raise ValueError(f"table {self.name!r}: column names of {what} must be unique.")
-        for column in frame:
+        elif not frame.columns.is_unique:
+            wrong = f"column names of {what} must be unique."
+        for column in () if wrong else frame:
             if not pd.api.types.is_numeric_dtype(frame[column]):
-                raise ValueError(
-                    f"table {self.name!r}: {what} column {column!r} has type "
-                    f"{frame[column].dtype}; it must hold numbers. Convert or drop it."
+                wrong = (
+                    f"{what} column {column!r} has type {frame[column].dtype}; it must hold "
+                    "numbers. Convert or drop it."
                 )
-        frame = frame.astype(float)
-        frame.index = pd.RangeIndex(len(frame))
-        return frame
+        if wrong:
+            raise ValueError(f"table {self.name!r}: {wrong}")
+        return frame.astype(float).set_axis(pd.RangeIndex(n))
 
     def __len__(self) -> int:
         return len(self.architectures)
@@ -174,35 +164,24 @@ class Table:
                 f"rows={rows!r} does not fit table {self.name!r}: {error}. Give row numbers in "
                 f"0..{len(self) - 1}, a mask, or a slice."
             ) from error
-        proxies = None if self.proxies is None else self.proxies.iloc[keep].reset_index(drop=True)
-        return replace(
-            self,
-            architectures=[self.architectures[i] for i in keep],
-            targets=self.targets.iloc[keep].reset_index(drop=True),
-            proxies=proxies,
-        )
+        rows_of = {name: getattr(self, name) for name in ("targets", "proxies")}
+        kept = {
+            k: v if v is None else v.iloc[keep].reset_index(drop=True) for k, v in rows_of.items()
+        }
+        return replace(self, architectures=[self.architectures[i] for i in keep], **kept)
 
 
 @dataclass(frozen=True)
 class Registry:
-    """What can be loaded: embedded files, files to download, and named tables.
-
-    Parameters
-    ----------
-    folder : Path
-        Where the embedded files lie.
-    embedded, files : dict
-        Path to its description: ``bytes``, ``sha256`` and, to download it, ``url``.
-    tables : dict
-        (name, source) to the description of a table.
-    citations : dict
-        Key to reference.
-    """
+    """What can be loaded: embedded files, files to download, and named tables."""
 
     folder: Path
+    """Where the embedded files lie."""
     embedded: dict[str, dict[str, Any]]
     files: dict[str, dict[str, Any]]
+    """Path to ``bytes``, ``sha256`` and, to download it, ``url``."""
     tables: dict[tuple[str, str], dict[str, Any]]
+    """(name, source) to the description of a table."""
     citations: dict[str, str]
 
     @classmethod
@@ -294,14 +273,8 @@ def _defect(path: Path, entry: dict[str, Any]) -> str | None:
 def fetch(path: str, *, registry: Registry | None = None, repair: bool = False) -> Path:
     """Return a verified local file of the registry, downloading it if it is not there.
 
-    Parameters
-    ----------
-    path : str
-        Path of a ``[[file]]`` in the registry; it lies at the same path in `cache_dir`.
-    registry : Registry, optional
-        Another registry than the book's.
-    repair : bool
-        Replace a damaged file. Without it a damaged file raises and stays as it is.
+    It lies at the same path in `cache_dir`. A damaged file raises and stays as it is, unless
+    `repair` is true, which replaces it.
     """
     registry = registry or _own_registry()
     if path not in registry.files:
@@ -405,19 +378,9 @@ def _get(url: str, part: Path) -> None:
 def download(
     names: Iterable[str] | None = None, *, registry: Registry | None = None, repair: bool = False
 ) -> dict[str, str]:
-    """Fetch the files of tables, or all files of the registry, going on after failures.
+    """Fetch the files of tables (or single files, by path), or all files of the registry.
 
-    Parameters
-    ----------
-    names : iterable of str, optional
-        Names of tables or paths of files; all files when not given.
-    registry, repair
-        As in `fetch`.
-
-    Returns
-    -------
-    dict
-        Path to message, for each file that failed; empty when all files are there.
+    It goes on after failures and returns, for each file that failed, its path and the message.
     """
     registry = registry or _own_registry()
     paths = list(registry.files) if names is None else []
@@ -455,20 +418,13 @@ def list_tables(*, registry: Registry | None = None) -> pd.DataFrame:
     rows = []
     for (name, source), table in registry.tables.items():
         folder = registry.folder if source == "embedded" else cache_dir()
-        rows.append(
-            {
-                "name": name,
-                "source": source,
-                "space": _space(table).name,
-                "rows": table["rows"],
-                "rows_valid": table["rows_valid"],
-                "targets": ", ".join(table["targets"]),
-                "n_proxies": len(table.get("proxies", {})),
-                "licence": table["licence"],
-                "citation": "; ".join(registry.citations[key] for key in table["citation"]),
-                "available": all((folder / p).is_file() for p in registry.table_files(table)),
-            }
-        )
+        row = {"name": name, "source": source, "space": _space(table).name}
+        row |= {key: table[key] for key in ("rows", "rows_valid")}
+        row |= {"targets": ", ".join(table["targets"]), "n_proxies": len(table.get("proxies", {}))}
+        row["licence"] = table["licence"]
+        row["citation"] = "; ".join(registry.citations[key] for key in table["citation"])
+        row["available"] = all((folder / p).is_file() for p in registry.table_files(table))
+        rows.append(row)
     return pd.DataFrame(rows)
 
 
@@ -489,13 +445,6 @@ def load_table(
         pool, which its splits depend on; otherwise all rows are in the order of the file.
     registry : Registry, optional
         Another registry than the book's.
-
-    Raises
-    ------
-    ValueError
-        The name or the source is not known.
-    DataError
-        A file is missing and cannot be downloaded, is damaged, or lacks a column or rows.
     """
     registry = registry or _own_registry()
     _check_name(name, registry)
@@ -557,15 +506,9 @@ def _build(table: dict[str, Any], registry: Registry, valid_only: bool) -> Table
         proxy_frame = _read(local[proxy_file], other, columns)
         known = _codes(proxy_frame["net"], other, proxy_file)
         proxy_frame = proxy_frame.iloc[_locate(codes, known, proxy_file)]
-    return Table(
-        name=name,
-        source=table["source"],
-        space=space,
-        architectures=codes,
-        targets=_scaled(frame, table["targets"]),
-        proxies=None if proxy_frame is None else _scaled(proxy_frame, proxies),
-        provenance=_provenance(table, registry),
-    )
+    proxy_table = None if proxy_frame is None else _scaled(proxy_frame, proxies)
+    targets, what = _scaled(frame, table["targets"]), _provenance(table, registry)
+    return Table(name, table["source"], space, codes, targets, proxy_table, what)
 
 
 def _scaled(frame: pd.DataFrame, numbers: dict[str, dict[str, Any]]) -> pd.DataFrame:
@@ -702,8 +645,7 @@ def _codes(
 
 def _locate(wanted: NDArray[np.int8], present: NDArray[np.int8], path: str) -> NDArray[np.intp]:
     """Row of each wanted architecture in a file."""
-    where = {code.tobytes(): row for row, code in enumerate(present)}
-    found = np.array([where.get(code.tobytes(), -1) for code in wanted], dtype=np.intp)
+    found = pd.Index(map(bytes, present)).get_indexer([bytes(code) for code in wanted])
     if (found < 0).any():
         first = tuple(wanted[found < 0][0].tolist())
         raise DataError(
