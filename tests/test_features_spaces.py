@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from graf_utils.features import GRAF, distinct_columns
+from graf_utils.features import GRAF
 from graf_utils.spaces import get_space
 
 FILES = {
