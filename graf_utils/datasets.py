@@ -302,9 +302,14 @@ def _provenance(table: dict[str, Any], registry: Registry) -> dict[str, Any]:
 
 def _read(path: Path, table: dict[str, Any], columns: list[str]) -> pd.DataFrame:
     """Read the key column and some numeric columns of a file, checking that they are there."""
-    key = table["key"]
+    key, form = table["key"], table.get("format", "csv")
+    if form not in _READERS:
+        raise DataError(
+            f"format={form!r} in the description of {path.name} must be one of {list(_READERS)}."
+            f"{nearest(form, _READERS)}"
+        )
     try:
-        frame = _READERS[table.get("format", "csv")](path, key)
+        frame = _READERS[form](path, key)
     except (ValueError, KeyError, TypeError, OSError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} cannot be read: {type(error).__name__}: {error}.") from error
     missing = [column for column in (key, *columns) if column not in frame.columns]
@@ -314,7 +319,7 @@ def _read(path: Path, table: dict[str, Any], columns: list[str]) -> pd.DataFrame
             " The table's description needs it: get the registered file, or correct registry.toml."
         )
     for column in columns:
-        if not pd.api.types.is_numeric_dtype(frame[column]) or frame[column].isna().any():
+        if not (pd.api.types.is_numeric_dtype(frame[column]) and np.isfinite(frame[column]).all()):
             raise DataError(
                 f"{path}: column {column!r} must hold a number in every row. Get the registered "
                 "file, or leave the column out of the table's description."
