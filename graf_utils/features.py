@@ -10,9 +10,10 @@ architectures times sets, are applied to the architectures themselves.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -65,9 +66,8 @@ def _member(ops: NDArray[np.int8], inside: NDArray[np.bool_]) -> NDArray[np.bool
     """For each set (row) and graph (column), whether the graph's label is in the set."""
     n_labels = inside.shape[1]
     dtype = np.min_scalar_type((1 << n_labels) - 1)
-    bits = np.append(1 << np.arange(n_labels), 0)  # the label -1 of an absent edge has no bit
-    sets = (inside @ bits[:-1]).astype(dtype)
-    return (sets[:, None] & bits.astype(dtype)[ops]) != 0
+    bits = (1 << np.arange(n_labels + 1)).astype(dtype)  # the label -1, an absent edge, has no bit
+    return ((inside @ bits[:-1])[:, None] & bits[ops]) != 0
 
 
 def _cheapest_path(
@@ -260,8 +260,7 @@ def _strides(batch: GraphBatch) -> NDArray[Any]:
     return _running_count(batch, "stride", "channel+stride")
 
 
-@dataclass(frozen=True)
-class _Column:
+class _Column(NamedTuple):
     """One feature: where it is computed, by which family, of which labels (None: own columns)."""
 
     name: str
@@ -281,7 +280,7 @@ def _patterns(
     bits = 1 << np.arange(edge_ops.shape[1])
     single = {op: (edge_ops == op) @ bits for op in {op for group in sets for op in group}}
     for group in sets:
-        yield sum(single[op] for op in group)
+        yield functools.reduce(np.add, [single[op] for op in group])
 
 
 def _chunks(n: int, size: int) -> list[slice]:
@@ -590,7 +589,7 @@ class GRAF(TransformerMixin, BaseEstimator):
             ):
                 for j in members[group]:
                     table = tables[columns[j].family.name]
-                    np.take(table, pattern, out=features[j, rows], mode="clip")
+                    table.take(pattern, out=features[j, rows], mode="clip")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -1,14 +1,20 @@
 """GRAF on five spaces: the authors' outputs, worked examples, the table of the specification."""
 
 import ast
+import os
 import re
+from itertools import combinations
 
+import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracle import space_oracle
 
-from graf_utils.features import GRAF
-from graf_utils.spaces import get_space
+from graf_utils.features import GRAF, distinct_columns
+from graf_utils.spaces import CellSpace, get_space
 
 FILES = {
     "nb101": "nb101",
@@ -98,3 +104,236 @@ def test_equal_to_the_authors_outputs(golden_dir, name, variant):
             print(nets[row], where[1], ours.at[where], theirs.at[where])
             assert ours.at[where] < theirs.at[where]
         assert tied.to_numpy().mean() < 0.001
+
+
+# --- an independent oracle: plain networkx, all simple paths ---
+
+EXAMPLES = int(os.environ.get("GRAF_ORACLE_CELLS", "500"))
+"""Cells drawn over all spaces; 10000 is the full run of the project's figures (about 2 min)."""
+
+
+@st.composite
+def own_spaces(draw):
+    """A CellSpace with 2 to 8 nodes and 1 to 7 operations, every node on a path."""
+    on = draw(st.sampled_from(["edges", "nodes"]))
+    n = draw(st.integers(2 if on == "edges" else 3, 8))
+    pairs = list(combinations(range(n), 2))
+    edges = set(draw(st.lists(st.sampled_from(pairs), unique=True, max_size=16)))
+    for v in range(n - 1):
+        if all(u != v for u, _ in edges):
+            edges.add((v, draw(st.integers(v + 1, n - 1))))
+    for v in range(1, n):
+        if all(w != v for _, w in edges):
+            edges.add((draw(st.integers(0, v - 1)), v))
+    operations = [f"op{i}" for i in range(draw(st.integers(1, 7)))]
+    return CellSpace(operations, draw(st.permutations(sorted(edges))), ops_on=on)
+
+
+@st.composite
+def cells_of(draw, name):
+    """A space and one of its architectures."""
+    space = draw(own_spaces()) if name == "own" else get_space(name)
+    if isinstance(space, CellSpace):
+        ids = st.integers(0, len(space.operations) - 1)
+        return space, draw(st.tuples(*[ids] * space.code_length))
+    if name == "darts":
+        seed = draw(st.integers(0, 2**32 - 1))
+        return space, space.decode(space.sample(1, random_state=seed))[0]
+    codes = space.enumerate()
+    return space, space.decode(codes[[draw(st.integers(0, len(codes) - 1))]])[0]
+
+
+SHARES = {
+    "nb201": 0.1,
+    "tnb101-micro": 0.15,
+    "tnb101-macro": 0.1,
+    "nb101": 0.3,
+    "darts": 0.05,
+    "own": 0.3,
+}
+
+
+@pytest.mark.parametrize("name", SHARES)
+def test_equal_to_networkx(name):
+    compared = []
+
+    @settings(max_examples=int(EXAMPLES * SHARES[name]), deadline=None, database=None)
+    @given(cells_of(name), st.sampled_from(["paper", "allowed"]))
+    def check(drawn, variant):
+        space, cell = drawn
+        graf = GRAF(space, variant=variant)
+        (row,) = graf.transform([cell])
+        ours = dict(zip(graf.get_feature_names_out(), row.tolist(), strict=True))
+        assert ours == space_oracle(space, cell, variant=variant)
+        compared.append((repr(space), cell))
+
+    check()
+    print(f"{name}: {len(compared):,} cells compared, {len(set(compared)):,} distinct")
+
+
+# --- invariance ---
+
+
+@settings(max_examples=100, deadline=None)
+@given(cells_of("nb101"), st.randoms(use_true_random=False))
+def test_nb101_does_not_depend_on_the_numbering_of_nodes(drawn, random):
+    space, cell = drawn
+    graph = space.to_networkx(cell)
+    priority = {v: random.random() for v in graph}
+    order = list(nx.lexicographical_topological_sort(graph, key=priority.get))
+    other = space.from_matrix(
+        nx.to_numpy_array(graph, nodelist=order, dtype=int), [graph.nodes[v]["op"] for v in order]
+    )
+    for variant in ("paper", "allowed"):
+        ours = GRAF(space, variant=variant).transform([cell, other])
+        np.testing.assert_array_equal(ours[0], ours[1])
+    assert len(set(space.module_hash([cell, other]))) == 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(cells_of("darts"), st.lists(st.booleans(), min_size=8, max_size=8))
+def test_darts_does_not_depend_on_the_order_of_inputs(drawn, swaps):
+    space, cell = drawn
+    pairs = np.array(cell).reshape(8, 2, 2)
+    pairs[np.array(swaps)] = pairs[np.array(swaps)][:, ::-1]
+    (other,) = space.decode(pairs.reshape(1, 32))
+    for variant in ("paper", "allowed"):
+        ours = GRAF(space, variant=variant).transform([cell, other])
+        np.testing.assert_array_equal(ours[0], ours[1])
+    assert len(set(space.canonical([cell, other]))) == 1
+
+
+# --- the worked examples of GRAF-SPEC 4 ---
+
+MICRO = (2, 3, 1, 0, 3, 2)
+FIVE = get_space("nb101").from_matrix(
+    [[0, 1, 0, 0, 0], [0, 0, 1, 0, 1], [0, 0, 0, 1, 0], [0, 0, 0, 0, 1], [0, 0, 0, 0, 0]],
+    ["input", "conv1x1-bn-relu", "maxpool3x3", "conv1x1-bn-relu", "output"],
+)
+
+
+@pytest.mark.parametrize(
+    ("space", "cell", "name", "paper", "allowed"),
+    [
+        ("tnb101-micro", MICRO, "min_path_len[skip_connect+nor_conv_1x1+nor_conv_3x3]", 2, 2),
+        ("tnb101-micro", MICRO, "max_path_len[nor_conv_3x3]", 1, 0),
+        ("tnb101-micro", MICRO, "max_path_len[skip_connect+nor_conv_1x1+nor_conv_3x3]", 3, 3),
+        ("nb101", FIVE, "min_path_len[maxpool3x3+conv1x1-bn-relu+conv3x3-bn-relu]", 2, 2),
+        ("nb101", FIVE, "min_path_len[maxpool3x3+conv3x3-bn-relu]", 5, 5),
+        ("nb101", FIVE, "max_path_len[maxpool3x3]", 0, 0),
+        ("nb101", FIVE, "max_path_len[conv1x1-bn-relu+conv3x3-bn-relu]", 1, 1),
+        ("nb101", FIVE, "max_path_len[maxpool3x3+conv1x1-bn-relu+conv3x3-bn-relu]", 3, 3),
+        ("nb101", FIVE, "output_degree[conv1x1-bn-relu]", 2, 2),
+        ("nb101", FIVE, "input_degree[conv1x1-bn-relu]", 1, 1),
+        ("nb101", FIVE, "mean_in_degree[conv1x1-bn-relu]", 0.6, 0.6),
+        ("nb101", FIVE, "mean_out_degree[conv1x1-bn-relu]", 0.4, 0.4),
+    ],
+)
+def test_worked_examples(space, cell, name, paper, allowed):
+    for variant, expected in (("paper", paper), ("allowed", allowed)):
+        graf = GRAF(space, variant=variant).set_output(transform="pandas")
+        assert graf.transform([cell]).at[0, name] == expected
+
+
+def test_worked_example_of_the_chain():
+    expected = [2, 1, 0, 1, 1, 1, 1, 2, 0, 0, 1, 1, 1, 1, 0, 0]
+    assert GRAF("tnb101-macro").transform([(4, 1, 1, 2), (4, 1, 1, 2, 0, 0)]).tolist() == [
+        expected,
+        expected,
+    ]
+
+
+# --- the table of GRAF-SPEC 2 ---
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "constant", "distinct", "rank"),
+    [
+        ("nb101", 47, 2, 46, 30),
+        ("darts", 1_540, 6, 1_282, 547),
+        ("tnb101-micro", 94, 6, 77, 38),
+        ("tnb101-macro", 16, 0, 16, 17),
+    ],
+)
+def test_columns_of_the_whole_space(name, width, constant, distinct, rank):
+    space = get_space(name)
+    codes = space.sample(20_000, random_state=0) if name == "darts" else space.enumerate()
+    features = GRAF(name).transform(codes)
+    assert features.shape == (len(codes), width)
+    assert (features == features[0]).all(axis=0).sum() == constant
+    assert len({column.tobytes() for column in features.T}) == distinct
+    assert len(distinct_columns(features)) == distinct - (constant > 0) * len(
+        {c.tobytes() for c in features.T if (c == c[0]).all()}
+    )
+    some = features[:: max(1, len(features) // 4_000)]
+    assert np.linalg.matrix_rank(np.column_stack([np.ones(len(some)), some])) == rank
+
+
+# --- columns, chunks and types ---
+
+
+def test_names_are_those_of_the_specification():
+    names = list(GRAF("darts").get_feature_names_out())
+    assert names[0] == "normal.op_count[out]"
+    assert names[8] == "normal.max_path_len.c_{k-2}[max_pool_3x3]"
+    assert "reduce.input_degree.c_{k-1}[skip_connect+sep_conv_3x3]" in names
+    assert len(set(names)) == 1_540
+    macro = list(GRAF("tnb101-macro").get_feature_names_out())
+    assert macro[:5] == [
+        "op_count[plain]",
+        "op_count[channel]",
+        "op_count[stride]",
+        "op_count[channel+stride]",
+        "channel_doublings[0]",
+    ]
+
+
+@pytest.mark.parametrize("name", [*FILES, "nb201"])
+def test_chunks_types_and_choices_do_not_change_values(name):
+    space = get_space(name)
+    codes = space.sample(300, random_state=1)
+    whole = GRAF(name).set_output(transform="pandas").transform(codes)
+    for chunk in (1, 7, 1_000):
+        graf = GRAF(name, chunk_size=chunk)
+        np.testing.assert_array_equal(graf.transform(codes[:50]), whole[:50])
+    parts = list(GRAF(name, chunk_size=128).transform_chunks(codes))
+    assert [rows.stop - rows.start for rows, _ in parts] == [128, 128, 44]
+    np.testing.assert_array_equal(np.vstack([part for _, part in parts]), whole)
+    small = GRAF(name, families=space.families[:2], dtype=np.int8).set_output(transform="pandas")
+    np.testing.assert_array_equal(whole[small.transform(codes).columns], small.transform(codes))
+    batch = space.graph_batch(codes)
+    np.testing.assert_array_equal(GRAF(name).transform(batch), whole)
+    kept = GRAF(name, drop_redundant=True).fit_transform(codes)
+    np.testing.assert_array_equal(kept, whole.to_numpy()[:, distinct_columns(whole)])
+    some = [op for op in space.labels if op not in space.free][:2]
+    part = GRAF(name, operations=some).set_output(transform="pandas").transform(codes)
+    np.testing.assert_array_equal(part, whole[part.columns])
+
+
+BAD = {
+    "family of another space": (
+        lambda: GRAF("darts", families=["min_path_len"]).get_feature_names_out(),
+        ["min_path_len", "max_path_len"],
+    ),
+    "chunk size": (
+        lambda: GRAF("nb101", chunk_size=0).transform([FIVE]),
+        ["chunk_size=0", "from 1"],
+    ),
+    "integers for means": (
+        lambda: GRAF("nb101", dtype=np.int8).transform([FIVE]),
+        ["int8", "fractions", "float"],
+    ),
+    "one cell of two": (
+        lambda: GRAF("darts").transform(get_space("nb101").graph_batch([FIVE])),
+        ["('normal', 'reduce')", "dictionary"],
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_bad_arguments_are_named(what):
+    call, words = BAD[what]
+    with pytest.raises(ValueError) as error:
+        call()
+    for word in words:
+        assert word in str(error.value)

@@ -172,6 +172,8 @@ class SearchSpace(ABC):
     """The benchmark's name, for messages."""
     operations: tuple[str, ...]
     code_length: int
+    first_id: int = 0
+    """Id of the first operation in a code."""
     free: tuple[str, ...] = ()
     """Labels of the graphs that are in no set of operations (`GraphBatch`)."""
     cells: tuple[str, ...] = ("",)
@@ -295,6 +297,8 @@ class SearchSpace(ABC):
 
     def _wrong(self, codes: NDArray[np.integer]) -> NDArray[np.bool_]:
         """Tell which rows break a rule of the space."""
+        if codes.min() >= 0 and codes.max() < len(self.operations):  # the quick answer
+            return np.zeros(len(codes), dtype=bool)
         return ((codes < 0) | (codes >= len(self.operations))).any(axis=1)
 
     def _explain(self, code: tuple[int, ...]) -> str:
@@ -355,9 +359,10 @@ class SearchSpace(ABC):
             if not whole and not (isinstance(value, float | np.floating) and value.is_integer()):
                 raise ValueError(
                     f"entry {position} is {value!r} of type {type(value).__name__}; it must be a "
-                    f"whole number, an operation id 0..{len(self.operations) - 1}."
+                    f"whole number, an operation id {self.first_id}.."
+                    f"{self.first_id + len(self.operations) - 1}."
                     + (
-                        f" {value!r} has id {self.operations.index(value)}."
+                        f" {value!r} has id {self.first_id + self.operations.index(value)}."
                         if isinstance(value, str) and value in self.operations
                         else ""
                     )
@@ -438,7 +443,8 @@ class SearchSpace(ABC):
     def one_hot(self, architectures: Any) -> NDArray[np.float64]:
         """One indicator for each position and operation, positions first (shape (n, L * O))."""
         codes = self.encode(architectures)
-        one_hot = codes[:, :, None] == np.arange(len(self.operations), dtype=np.int8)
+        ids = np.arange(self.first_id, self.first_id + len(self.operations), dtype=np.int8)
+        one_hot = codes[:, :, None] == ids
         return one_hot.reshape(len(codes), -1).astype(float)
 
     def one_hot_names(self) -> list[str]:

@@ -62,7 +62,8 @@ class NB101(SearchSpace):
 
     def _groups(self, codes: NDArray[np.integer]) -> Iterable[tuple[Any, Any, Any]]:
         """Rows, matrices and operations of the cells of each number of nodes."""
-        length = np.cumprod(codes != -1, axis=1).sum(axis=1)
+        ends = codes == -1
+        length = np.where(ends.any(axis=1), ends.argmax(axis=1), self.code_length)
         for n in range(2, _MAX_NODES + 1):
             rows = np.flatnonzero(length == n * (n + 1))
             if len(rows):

@@ -73,6 +73,7 @@ class TNB101Macro(SearchSpace):
     name, title = "tnb101-macro", "TransNAS-Bench-101-macro"
     operations = ("plain", "channel", "stride", "channel+stride")
     code_length = 6
+    first_id = 1
     families = ("op_count", "channel_doublings", "strides")
 
     @property
@@ -127,12 +128,6 @@ class TNB101Macro(SearchSpace):
     def position_names(self) -> list[str]:
         """The layers, from 0."""
         return [f"layer {i}" for i in range(self.code_length)]
-
-    def one_hot(self, architectures: Any) -> NDArray[np.float64]:
-        """One indicator for each layer and kind; none is set where a chain has ended."""
-        codes = self.encode(architectures)
-        one_hot = codes[:, :, None] == np.arange(1, 5)
-        return one_hot.reshape(len(codes), -1).astype(float)
 
     def enumerate(self) -> NDArray[np.int8]:
         """Codes of the 3,256 architectures of the benchmark, short chains first."""

@@ -1,0 +1,145 @@
+"""A space and features of one's own: NAS-Bench-Macro, as the book shows it."""
+
+import json
+
+import numpy
+import pytest
+
+from graf_utils.features import GRAF, feature_family
+from graf_utils.spaces import CellSpace
+
+
+def test_nas_bench_macro_in_a_few_lines():
+    # --- the page's cell starts ---
+    import numpy as np
+
+    from graf_utils.features import GRAF, feature_family
+    from graf_utils.spaces import CellSpace
+
+    # NAS-Bench-Macro: a chain of 8 blocks of 3 kinds, in stages of 2, 3 and 3 blocks.
+    space = CellSpace(
+        ["identity", "mb3_k3", "mb6_k5"],
+        edges=[(i, i + 1) for i in range(8)],
+        name="nas-bench-macro",
+    )
+
+    @feature_family("stage_count", columns=["1", "2", "3"], spaces=["nas-bench-macro"])
+    def stage_count(batch):
+        """Blocks that are not the identity in each stage."""
+        works = batch.edge_ops != batch.operations.index("identity")
+        return np.stack([works[:, a:b].sum(axis=1) for a, b in ((0, 2), (2, 5), (5, 8))], axis=1)
+
+    graf = GRAF(space, families=["op_count", "max_path_len", "stage_count"])
+    features = graf.set_output(transform="pandas").transform(space.enumerate())
+    # --- the page's cell ends ---
+    assert features.shape == (6_561, 3 + 7 + 3)
+    assert list(features.columns[-3:]) == ["stage_count[1]", "stage_count[2]", "stage_count[3]"]
+    row = features.iloc[space.enumerate().tolist().index([0, 2, 0, 1, 2, 1, 0, 0])]
+    assert row["op_count[identity]"] == 4
+    assert row["max_path_len[mb3_k3+mb6_k5]"] == 4
+    assert row.iloc[-3:].tolist() == [1, 2, 1]
+
+
+def test_the_tables_keys_are_architectures_of_the_space(paper_dir):
+    (file,) = paper_dir.glob("xiusu/NAS-Bench-Macro/*/data/nas-bench-macro_cifar10.json")
+    space = CellSpace(["i", "k3", "k5"], edges=[(i, i + 1) for i in range(8)])
+    codes = space.encode([tuple(map(int, key)) for key in json.loads(file.read_text())])
+    assert len(numpy.unique(codes, axis=0)) == 6_561
+
+
+def test_a_family_is_computed_only_where_it_is_named():
+    @feature_family("first_op")
+    def first_op(batch):
+        return batch.edge_ops[:, 0]
+
+    assert GRAF().transform([(4, 0, 3, 1, 4, 3)]).shape == (1, 191)
+    graf = GRAF(families=["first_op", "op_count"])
+    assert list(graf.get_feature_names_out())[-1] == "first_op"
+    assert graf.transform([(4, 0, 3, 1, 4, 3)]).tolist() == [[1, 1, 0, 2, 2, 4]]
+    darts = GRAF("darts", families=["first_op"])
+    assert list(darts.get_feature_names_out()) == ["normal.first_op", "reduce.first_op"]
+
+
+def test_a_family_over_subsets_gets_them_as_rows():
+    @feature_family("touches", columns="subsets")
+    def touches(batch, inside):
+        return inside.T[batch.edge_ops].any(axis=1)
+
+    graf = GRAF(families=["touches", "op_count"], operations=["none", "skip_connect"])
+    assert list(graf.get_feature_names_out())[2:] == [
+        "touches[skip_connect]",
+        "touches[none]",
+        "touches[skip_connect+none]",
+    ]
+    assert graf.transform([(4, 0, 4, 4, 4, 4)]).tolist() == [[1, 0, 1, 0, 1]]
+
+
+def test_a_wiring_by_its_matrix_with_operations_on_nodes():
+    matrix = [[0, 1, 1, 1], [0, 0, 1, 0], [0, 0, 0, 1], [0, 0, 0, 0]]
+    space = CellSpace(["conv", "pool"], adjacency=matrix, ops_on="nodes")
+    assert space.enumerate().tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
+    graf = GRAF(space).set_output(transform="pandas")
+    row = graf.transform([(0, 1)]).iloc[0]
+    assert row["op_count[conv]"] == row["min_path_len[pool]"] == 1
+    assert row["max_path_len[conv+pool]"] == 2
+    assert space.from_networkx(space.to_networkx((0, 1))) == (0, 1)
+
+
+def wrong_shape():
+    feature_family("wrong_shape")(lambda batch: numpy.zeros(3))
+    GRAF(families=["wrong_shape"]).transform([(0,) * 6])
+
+
+def other_space():
+    feature_family("macro_only", spaces=["elsewhere"])(len)
+    GRAF(families=["macro_only"]).transform([(0,) * 6])
+
+
+EDGES = [(0, 1), (1, 2)]
+BAD = {
+    "name taken": (lambda: feature_family("op_count"), ["'op_count'", "another name"]),
+    "name with a bracket": (lambda: feature_family("a[b]"), ["'a[b]'", "without"]),
+    "columns as text": (
+        lambda: feature_family("f", columns="depth"),
+        ["'depth'", "columns=['depth']"],
+    ),
+    "column twice": (lambda: feature_family("f", columns=["a", "a"]), ["each once"]),
+    "spaces as text": (lambda: feature_family("f", spaces="nb201"), ["spaces=['nb201']"]),
+    "result of another shape": (wrong_shape, ["(3,)", "(1, 1)", "row for each graph"]),
+    "family of another space": (other_space, ["macro_only", "at least one of"]),
+    "no wiring": (lambda: CellSpace(["a"]), ["edges=", "adjacency="]),
+    "two wirings": (lambda: CellSpace(["a"], EDGES, adjacency=[[0]]), ["one of them"]),
+    "no edges": (lambda: CellSpace(["a"], []), ["empty", "at least one edge"]),
+    "backward edge": (lambda: CellSpace(["a"], [(0, 1), (2, 1)]), ["(2, 1)", "no cycles"]),
+    "loop": (lambda: CellSpace(["a"], [(0, 0)]), ["(0, 0)", "topological"]),
+    "edge twice": (lambda: CellSpace(["a"], [*EDGES, (0, 1)]), ["(0, 1)", "2 times"]),
+    "not a pair": (lambda: CellSpace(["a"], [(0, 1, 2)]), ["(0, 1, 2)", "pair"]),
+    "dangling node": (
+        lambda: CellSpace(["a"], [(0, 1), (0, 2)]),
+        ["no edge leaves node 1", "Add an edge"],
+    ),
+    "unreached node": (lambda: CellSpace(["a"], [(0, 2), (1, 2)]), ["no edge enters node 1"]),
+    "matrix not square": (lambda: CellSpace(["a"], adjacency=[[0, 1]]), ["square matrix"]),
+    "matrix with a two": (lambda: CellSpace(["a"], adjacency=[[0, 2], [0, 0]]), ["0 and 1"]),
+    "cyclic matrix": (lambda: CellSpace(["a"], adjacency=[[0, 1], [1, 0]]), ["no cycles"]),
+    "no operations": (lambda: CellSpace([], EDGES), ["at least one name"]),
+    "operations as text": (lambda: CellSpace("conv", EDGES), ["'conv'", "list"]),
+    "operation twice": (lambda: CellSpace(["a", "a"], EDGES), ["must differ"]),
+    "operation with a plus": (lambda: CellSpace(["a+b"], EDGES), ["a+b", "Rename"]),
+    "ops on what": (lambda: CellSpace(["a"], EDGES, ops_on="node"), ["'node'", "'nodes'"]),
+    "nothing to choose": (lambda: CellSpace(["a"], [(0, 1)], ops_on="nodes"), ["no inner node"]),
+    "too many": (
+        lambda: CellSpace(list("abcdefg"), [(i, i + 1) for i in range(9)]).enumerate(),
+        ["40,353,607", "sample"],
+    ),
+    "text": (lambda: CellSpace(["a"], EDGES).encode(["open('x')"]), ["open('x')", "tuple"]),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_bad_input_is_named_with_the_rule(what):
+    call, words = BAD[what]
+    with pytest.raises(ValueError) as error:
+        call()
+    for word in words:
+        assert word in str(error.value)
