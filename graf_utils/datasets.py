@@ -16,11 +16,11 @@ import functools
 import json
 import re
 import sys
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import pandas as pd
@@ -310,7 +310,7 @@ def _read(path: Path, table: dict[str, Any], columns: list[str]) -> pd.DataFrame
         )
     try:
         frame = _READERS[form](path, key)
-    except (ValueError, KeyError, TypeError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, OSError, BadZipFile) as error:
         raise DataError(f"{path} cannot be read: {type(error).__name__}: {error}.") from error
     missing = [column for column in (key, *columns) if column not in frame.columns]
     if missing:
@@ -330,7 +330,7 @@ def _read(path: Path, table: dict[str, Any], columns: list[str]) -> pd.DataFrame
 def _read_zen_zip(path: Path, key: str) -> pd.DataFrame:
     """Join the JSON lists of NASLib's zip: a column val_accuracy[...] and zen[...] a data set."""
     parts: dict[str, list[dict[str, Any]]] = {}
-    with zipfile.ZipFile(path) as archive:
+    with ZipFile(path) as archive:
         for member in archive.namelist():
             if member.endswith(".json"):
                 dataset = member.split("--")[2]
