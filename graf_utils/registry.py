@@ -101,6 +101,7 @@ class Registry:
 
 @functools.lru_cache(maxsize=1)
 def own_registry() -> Registry:
+    """The registry of the book."""
     return Registry.read(data_path("registry.toml"))
 
 
@@ -270,6 +271,7 @@ def download(
 
 
 def check_name(name: object, registry: Registry) -> None:
+    """Raise ValueError for a name that is no table's."""
     if name not in registry.names():
         raise ValueError(
             f"name={name!r} is not a table. It must be one of {registry.names()}."
