@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from graf_utils import datasets
+from graf_utils import registry as store
 from graf_utils.datasets import (
     DataError,
     Registry,
@@ -157,7 +158,8 @@ def test_restricted_unpickler_refuses_everything_else(recipe, tmp_path, monkeypa
 
 
 def test_package_code_never_unpickles_or_evaluates():
-    source = Path(datasets.__file__).read_text(encoding="utf-8")
+    modules = (datasets, store)
+    source = "".join(Path(module.__file__).read_text(encoding="utf-8") for module in modules)
     assert not [word for word in ("pickle", "eval(", "literal_eval", "exec(") if word in source]
 
 
@@ -312,8 +314,8 @@ def cache(tmp_path, monkeypatch):
     (folder / "old").mkdir(parents=True)
     (folder / "old" / "kept.txt").write_bytes(b"kept")
     monkeypatch.setenv("GRAF_DATA_DIR", str(folder))
-    monkeypatch.setattr(datasets, "_RETRY_WAITS", (0.0, 0.0))
-    monkeypatch.setattr(datasets, "_verified", set())
+    monkeypatch.setattr(store, "_RETRY_WAITS", (0.0, 0.0))
+    monkeypatch.setattr(store, "_verified", set())
     return folder
 
 
@@ -364,8 +366,8 @@ def test_present_file_needs_no_network_and_is_hashed_once(cache, tmp_path, monke
     registry = _registry(tmp_path, {"good.csv": "http://127.0.0.1:1/none"})
     (cache / "good.csv").write_bytes(GOOD)
     hashed = []
-    real = datasets.pooch.file_hash
-    monkeypatch.setattr(datasets.pooch, "file_hash", lambda p: hashed.append(p) or real(p))
+    real = store.pooch.file_hash
+    monkeypatch.setattr(store.pooch, "file_hash", lambda p: hashed.append(p) or real(p))
     assert fetch("good.csv", registry=registry) == cache / "good.csv"
     fetch("good.csv", registry=registry)
     assert len(hashed) == 1
@@ -421,12 +423,12 @@ def test_connection_refused(cache, tmp_path):
     ],
 )
 def test_disk_errors_while_writing(server, cache, tmp_path, monkeypatch, number, message):
-    class Broken(datasets.pooch.HTTPDownloader):
+    class Broken(store.pooch.HTTPDownloader):
         def __call__(self, url, output_file, pooch, check_only=False):
             Path(output_file).write_bytes(b"half a fi")
             raise OSError(number, os.strerror(number), output_file)
 
-    monkeypatch.setattr(datasets.pooch, "HTTPDownloader", Broken)
+    monkeypatch.setattr(store.pooch, "HTTPDownloader", Broken)
     registry = _registry(tmp_path, {"new/file.csv": server.url + "good"})
     before = _snapshot(cache)
     with pytest.raises(DataError, match=message):
@@ -453,7 +455,7 @@ def test_read_only_file_system(server, cache, tmp_path, monkeypatch):
     def refuse(*arguments, **options):
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr(datasets.tempfile, "mkstemp", refuse)
+    monkeypatch.setattr(store.tempfile, "mkstemp", refuse)
     registry = _registry(tmp_path, {"new/file.csv": server.url + "good"})
     before = _snapshot(cache)
     with pytest.raises(DataError, match="writable for downloads"):
