@@ -13,8 +13,9 @@ from sklearn.base import clone
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from graf_utils.features import FAMILIES, GRAF, distinct_columns
+from graf_utils.features import FAMILIES, GRAF, DistinctColumns, distinct_columns
 from graf_utils.spaces import NB201, GraphBatch, SearchSpace
 
 SPACE = NB201()
@@ -317,3 +318,8 @@ def test_drop_redundant_needs_fit():
 
 def test_a_space_is_a_space():
     assert isinstance(AnySpace(), SearchSpace)
+
+
+@parametrize_with_checks([DistinctColumns()])
+def test_distinct_columns_is_a_scikit_learn_estimator(estimator, check):
+    check(estimator)

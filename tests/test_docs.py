@@ -1,0 +1,53 @@
+"""What the documentation shows must run: docstring examples and the README's code."""
+
+import doctest
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import graf_utils
+
+ROOT = Path(__file__).resolve().parent.parent
+MODULES = [
+    "graf_utils",
+    *(m.name for m in pkgutil.walk_packages(graf_utils.__path__, "graf_utils.")),
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstring_examples_run(name):
+    failed, _ = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
+    assert failed == 0
+
+
+def test_some_docstrings_have_examples():
+    found = [doctest.DocTestFinder().find(importlib.import_module(name)) for name in MODULES]
+    assert sum(len(test.examples) for tests in found for test in tests) > 10
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_public_names_have_docstrings(name):
+    module = importlib.import_module(name)
+    for attribute in getattr(module, "__all__", []):
+        value = getattr(module, attribute)
+        if callable(value):
+            assert (value.__doc__ or "").strip(), f"{name}.{attribute} has no docstring"
+
+
+def test_the_code_of_the_readme_runs(capsys):
+    from graf_utils import NB201
+
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert len(blocks) == 2
+    cells = NB201().sample(200, random_state=0)
+    milliseconds = np.isin(cells, [2, 3]).sum(axis=1) + np.arange(200) / 1000
+    names = {"my_cells": cells, "my_milliseconds": milliseconds}
+    for block in blocks:
+        exec(block.replace("range(10)", "range(2)"), names)
+    shown = capsys.readouterr().out
+    for word in ("one-hot", "graf-xgb", "train_size"):
+        assert word in shown
