@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlparse
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from site_tools import CHROMIUM, MODES, WIDTHS, browser, open_tab, pages, serve, site_dir
 
 pytestmark = pytest.mark.site
@@ -71,6 +72,15 @@ LOOK = """() => ({
 })"""
 
 
+def serious_faults(tab) -> list[tuple[str, str]]:
+    """What axe-core calls a serious or critical accessibility fault: contrast, names, structure."""
+    return [
+        (fault["id"], fault["nodes"][0]["html"][:120])
+        for fault in Axe().run(tab).response["violations"]
+        if fault["impact"] in ("serious", "critical")
+    ]
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_page_in_a_browser(tab, address, page):
     tab.errors.clear()
@@ -85,6 +95,7 @@ def test_page_in_a_browser(tab, address, page):
         assert image["loaded"], f"not loaded: {image['src']}"
     if tab.width > 1000:
         assert seen["searches"] == 1, "one visible search box"
+        assert not serious_faults(tab)
     for bad in ("Traceback (most recent call last)", "{glue", "??", "\ufffd"):
         assert bad not in seen["text"], f"{bad!r} on the page"
 
