@@ -62,9 +62,18 @@ def drop_repeated_scripts(app, pagename, templatename, context, doctree):
     context["script_files"] = list(once.values())
 
 
+def mend_citation_list(app, pagename, templatename, context, doctree):
+    """Docutils calls the bibliography a list without list items; screen readers stumble on it."""
+    if "body" in context:
+        context["body"] = context["body"].replace(
+            '<div role="list" class="citation-list">', "<div>"
+        )
+
+
 def setup(app):
     app.connect("html-collect-pages", collect)
     app.connect("html-page-context", add_favicon)
     app.connect("html-page-context", drop_repeated_scripts, priority=900)
+    app.connect("html-page-context", mend_citation_list)
     app.connect("build-finished", add_base)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
