@@ -395,7 +395,11 @@ class GRAF(TransformerMixin, BaseEstimator):
 
     def fit(self, X: Any, y: Any = None) -> GRAF:
         """Learn which columns to keep; without `drop_redundant` it only checks the input."""
-        features = self._compute(X)
+        self._learn(self._compute(X))
+        return self
+
+    def _learn(self, features: NDArray[Any]) -> None:
+        self.columns_ = np.arange(features.shape[1])
         if self.drop_redundant:
             self.columns_ = distinct_columns(features)
             if not len(self.columns_):
@@ -403,9 +407,6 @@ class GRAF(TransformerMixin, BaseEstimator):
                     f"drop_redundant=True left no column: all features are constant over the "
                     f"{len(features)} architectures of fit. Fit on architectures that differ."
                 )
-        else:
-            self.columns_ = np.arange(features.shape[1])
-        return self
 
     def transform(self, X: Any) -> NDArray[Any]:
         """Compute the features.
@@ -424,8 +425,9 @@ class GRAF(TransformerMixin, BaseEstimator):
 
     def fit_transform(self, X: Any, y: Any = None) -> NDArray[Any]:
         """Fit and transform with the features computed once."""
-        batch = self._batch(X)
-        return self.fit(batch).transform(batch)
+        features = self._compute(X)
+        self._learn(features)
+        return features[:, self.columns_] if self.drop_redundant else features
 
     def transform_chunks(self, X: Any) -> Iterator[tuple[slice, NDArray[Any]]]:
         """Features of `chunk_size` (default 16,384) architectures at a time, with their rows.
