@@ -1,23 +1,14 @@
-"""GRAF of all NAS-Bench-201 cells: the vectorised transformer against plain networkx.
+"""GRAF of all NAS-Bench-201 cells, both variants: the vectorised transformer against networkx.
 
-The networkx side is the tests' oracle (tests/oracle.py), timed on `--oracle-cells` random cells
-and scaled up; `--oracle-cells 15625` times all. Both sides are checked to agree on these cells.
+The same comparison as benchmarks/spaces.py, which has the other spaces. ``--oracle-cells 15625``
+times networkx on every cell.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
-import time
-from pathlib import Path
 
-import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-
-from oracle import graf_oracle
-
-from graf_utils import GRAF, NB201
+from spaces import measure
 
 
 def main() -> None:
@@ -26,35 +17,8 @@ def main() -> None:
     parser.add_argument("--oracle-cells", type=int, default=500)
     parser.add_argument("--repeats", type=int, default=7)
     args = parser.parse_args()
-    space = NB201()
-    cells = space.decode(space.enumerate())
-    chosen = np.random.default_rng(0).choice(len(cells), args.oracle_cells, replace=False)
     for variant in ("paper", "allowed"):
-        graf = GRAF(variant=variant)
-        seconds = []
-        for _ in range(args.repeats):
-            start = time.perf_counter()
-            features = graf.transform(cells)
-            seconds.append(time.perf_counter() - start)
-        fast = float(np.median(seconds))
-        start = time.perf_counter()
-        rows = [
-            graf_oracle(
-                space.to_networkx(cells[i]), space.operations, input=1, output=4, variant=variant
-            )
-            for i in chosen
-        ]
-        slow = (time.perf_counter() - start) * len(cells) / len(chosen)
-        names = graf.get_feature_names_out()
-        wrong = sum(
-            dict(zip(names, features[i].tolist(), strict=True)) != row
-            for i, row in zip(chosen, rows, strict=True)
-        )
-        print(
-            f"{variant:8} transform of {len(cells):,} cells: median {fast:.4f} s "
-            f"(best {min(seconds):.4f}); networkx {slow:.1f} s (from {len(chosen):,} cells); "
-            f"ratio {slow / fast:,.0f}; cells that differ: {wrong}"
-        )
+        measure("nb201", variant, args.oracle_cells, args.repeats)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,9 @@ from graf_utils.spaces import get_space
 SPACES = ("nb201", "tnb101-micro", "tnb101-macro", "nb101", "darts")
 
 
-def measure(name: str, variant: str, oracle_cells: int, repeats: int, n_darts: int) -> None:
+def measure(
+    name: str, variant: str, oracle_cells: int, repeats: int, n_darts: int = 100_000
+) -> None:
     """Time both sides on one space and print the ratio per architecture."""
     space = get_space(name)
     start = time.perf_counter()
