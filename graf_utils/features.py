@@ -27,7 +27,7 @@ from graf_utils.spaces.base import ABSENT, nearest, subsets
 __all__ = ["FAMILIES", "GRAF", "DistinctColumns", "Family", "distinct_columns", "feature_family"]
 
 _CHUNK = 16_384  # architectures at a time: the intermediate arrays stay in the processor's cache
-_BLOCK = 2**18  # entries (sets times architectures) of an intermediate array, for the same reason
+_BLOCK = 2**17  # entries (sets times architectures) of an intermediate array, for the same reason
 _MAX_TABLE_EDGES = 12  # 2^12 patterns at most
 
 _UNREACHED = 10_000
