@@ -224,8 +224,8 @@ def plain(run: Run) -> float:
 def fisher(run: Run) -> float:
     """Fisher information of the channels: sum_c mean_n (sum_hw a dL/da)^2 / 2.
 
-    Turner et al. (2020); `a` is the output of each convolution and linear layer. Higher is better; 0 and up, spread over
-    orders of magnitude. Forward and backward pass.
+    Turner et al. (2020); `a` is the output of each convolution and linear layer. Higher is better;
+    0 and up, spread over orders of magnitude. Forward and backward pass.
     """
     total = 0.0
     for a, g in zip(run.forward["activations"], run.gradients[1], strict=True):
