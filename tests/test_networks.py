@@ -41,7 +41,7 @@ def test_operations_do_what_their_names_say():
     assert pooled[0, 0, 0, 0] == np.mean([0, 1, 4, 5])  # padding is not counted
     assert pooled[0, 0, 1, 1] == np.mean([0, 1, 2, 4, 5, 6, 8, 9, 10])
     for op, kernel in (("nor_conv_1x1", 1), ("nor_conv_3x3", 3)):
-        relu, conv, norm = OPERATIONS[op](5)
+        relu, conv, norm = OPERATIONS[op](5, 5, 1)
         assert isinstance(relu, nn.ReLU)
         assert isinstance(norm, nn.BatchNorm2d)
         assert conv.weight.shape == (5, 5, kernel, kernel)
@@ -75,6 +75,30 @@ def test_parameters_are_the_published_ones(paper_dir):
     params = np.array(built)[kind.ravel()] / 1e6
     np.testing.assert_allclose(params, table.proxies["params"], rtol=0, atol=1e-9)
     np.testing.assert_array_equal(params, SPACE.cost(cells)[:, 0])
+
+
+@pytest.mark.paper
+def test_tnb101_micro_has_the_published_parameters(paper_dir):
+    """Depends on each operation's count on the edges from the input and on the others."""
+    table = load_table("tnb101-micro-class_scene", source="paper")
+    codes = table.space.encode(table.architectures)
+    first = [source == 1 for source, _ in table.space.edges]
+    ids = np.arange(4)
+    near, far = (
+        (codes[:, np.array(first) == side, None] == ids).sum(axis=1) for side in (True, False)
+    )
+    _, row, kind = np.unique(np.hstack([near, far]), axis=0, return_index=True, return_inverse=True)
+    with torch.device("meta"):
+        nets = [build_network(c, table.space, classes=63) for c in table.space.decode(codes[row])]
+    params = np.array([count(net) for net in nets])[kind.ravel()] / 1e6
+    np.testing.assert_allclose(params, table.proxies["params"], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("cell", [(0,) * 6, (1,) * 6, (2,) * 6, (3, 0, 1, 1, 2, 0)])
+@pytest.mark.parametrize("size", [32, 20])
+def test_tnb101_micro_shapes(cell, size):
+    network = build_network(cell, "tnb101-micro", width=4, classes=7, random_state=0)
+    assert network(torch.ones(2, 3, size, size)).shape == (2, 7)
 
 
 def test_the_seed_decides_the_weights():
