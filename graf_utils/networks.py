@@ -158,7 +158,8 @@ def tnb101_micro_network(
 
     A stem of two 3x3 convolutions of stride 2; five stages of `cells` cells, the first, third and
     fifth of which begin by doubling the channels and halving the size; global average pooling and
-    a linear layer. The benchmark's object and scene tasks have 75 and 63 classes there.
+    a linear layer. Convolutions start from He et al.'s normal weights (fan out), as in the
+    benchmark. The benchmark's object and scene tasks have 75 and 63 classes there.
     """
     layers: list[nn.Module] = [
         nn.Conv2d(in_channels, width // 2, 3, 2, padding=1, bias=False),
@@ -170,6 +171,9 @@ def tnb101_micro_network(
             layers.append(EdgeCell(space, code, width, 2 * width, 2))
             width *= 2
         layers += [EdgeCell(space, code, width) for _ in range(cells - (stage % 2 == 0))]
+    for module in (m for layer in layers for m in layer.modules()):
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, classes))
 
 
@@ -189,7 +193,7 @@ def build_network(
     in_channels: int = 3,
     random_state: int | None = None,
 ) -> nn.Sequential:
-    """Build the network of one architecture, with PyTorch's default initial weights.
+    """Build the network of one architecture, with the skeleton's initial weights.
 
     Parameters
     ----------
