@@ -1,0 +1,352 @@
+"""Zero-cost proxies against direct computations, and the scorer against interruptions."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from graf_utils import proxies
+from graf_utils.networks import build_network
+from graf_utils.proxies import PROXIES, Run, score, score_network
+from graf_utils.spaces import NB201
+
+SPACE = NB201()
+CELL = (2, 3, 0, 4, 2, 1)
+TINY = {"width": 4, "cells": 1, "classes": 3}
+OPTIONS = {**TINY, "progress": False}
+NAMES = [
+    "params", "flops", "l2_norm", "grad_norm", "snip", "plain", "fisher", "grasp", "synflow",
+    "jacov", "epe_nas", "nwot", "zen",
+]  # fmt: skip
+
+
+def make_batch(n=6, channels=3, size=8, seed=0):
+    images = np.random.default_rng(seed).normal(size=(n, channels, size, size))
+    return images.astype(np.float32), np.arange(n) % 3
+
+
+BATCH = make_batch()
+
+
+def fresh():
+    return build_network(CELL, **TINY, random_state=0)
+
+
+def weighted(network):
+    return [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+
+
+@pytest.fixture(scope="module")
+def scores():
+    return score_network(fresh(), BATCH)
+
+
+@pytest.fixture(scope="module")
+def direct():
+    """Network, weights, and the gradients of the loss by `backward`."""
+    network = fresh().train()
+    kept = []
+
+    def keep(module, inputs, output):
+        output.retain_grad()
+        kept.append(output)
+
+    for layer in weighted(network):
+        layer.register_forward_hook(keep)
+    images, labels = map(torch.from_numpy, BATCH)
+    images.requires_grad_()
+    nn.CrossEntropyLoss()(network(images), labels).backward()
+    weights = [layer.weight for layer in weighted(network)]
+    for value in weights + kept:
+        if value.grad is None:  # CELL has an edge that leads nowhere
+            value.grad = torch.zeros_like(value)
+    return network, weights, kept
+
+
+def jacobian():
+    images, _ = map(torch.from_numpy, BATCH)
+    images.requires_grad_()
+    logits = fresh().train()(images)
+    logits.backward(torch.ones_like(logits))
+    return images.grad.flatten(1).double().numpy()
+
+
+def test_the_thirteen(scores):
+    assert [name for name in NAMES if name in PROXIES] == NAMES
+    assert scores["error"] == ""
+    assert all(math.isfinite(scores[name]) for name in NAMES)
+    assert all(PROXIES[name].__doc__ for name in NAMES)
+
+
+def test_size(scores):
+    ours = [scores["params"], scores["flops"]]
+    np.testing.assert_allclose(ours, SPACE.cost([CELL], image_size=8, **TINY)[0], rtol=1e-12)
+    full = score_network(build_network(CELL), make_batch(2, size=32), ["params", "flops"])
+    np.testing.assert_allclose([full["params"], full["flops"]], SPACE.cost([CELL])[0], rtol=1e-12)
+
+
+def test_norms(scores, direct):
+    _, weights, _ = direct
+    norms = sum(w.detach().double().square().sum().sqrt().item() for w in weights)
+    slopes = sum(w.grad.double().square().sum().sqrt().item() for w in weights)
+    assert scores["l2_norm"] == pytest.approx(norms, rel=1e-5)
+    assert scores["grad_norm"] == pytest.approx(slopes, rel=1e-4)
+
+
+def test_products(scores, direct):
+    _, weights, _ = direct
+    products = [(w.detach() * w.grad).double() for w in weights]
+    assert scores["snip"] == pytest.approx(sum(p.abs().sum().item() for p in products), rel=1e-4)
+    assert scores["plain"] == pytest.approx(sum(p.sum().item() for p in products), rel=1e-3)
+
+
+def test_fisher(scores, direct):
+    _, _, kept = direct
+    total = 0.0
+    for out in kept:
+        for channel in range(out.shape[1]):
+            a, g = out[:, channel].detach().double(), out.grad[:, channel].double()
+            total += sum((a[n] * g[n]).sum().item() ** 2 for n in range(len(a))) / len(a) / 2
+    assert scores["fisher"] == pytest.approx(total, rel=1e-4)
+
+
+def test_grasp_is_a_directional_derivative():
+    """-w H g by finite differences: the gradient along g, in double precision."""
+    images, labels = torch.from_numpy(BATCH[0]).double(), torch.from_numpy(BATCH[1])
+    network = fresh().double().train()
+    weights = [layer.weight for layer in weighted(network)]
+
+    def gradient():
+        loss = nn.functional.cross_entropy(network(images), labels)
+        return torch.autograd.grad(loss, weights, materialize_grads=True)
+
+    start, g, step = [w.detach().clone() for w in weights], gradient(), 1e-7
+    ends = []
+    for sign in (1, -1):
+        with torch.no_grad():
+            for w, w0, slope in zip(weights, start, g, strict=True):
+                w.copy_(w0 + sign * step * slope)
+        ends.append(gradient())
+    expected = -sum(
+        (w * (a - b)).sum().item() / (2 * step) for w, a, b in zip(start, *ends, strict=True)
+    )
+    with torch.no_grad():
+        for w, w0 in zip(weights, start, strict=True):
+            w.copy_(w0)
+    assert proxies.grasp(Run(network, images, labels)) == pytest.approx(expected, rel=1e-3)
+
+
+def test_synflow_by_brute_force(scores):
+    """Sum of |w dR/dw| over layers: R is linear in each layer's |w| but for the classifier's bias.
+
+    So a layer's sum is R minus what is left when its weights are zero, path by path.
+    """
+    network = fresh().double().eval()
+    for module in list(network.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.BatchNorm2d):
+                setattr(module, name, nn.Identity())
+    with torch.no_grad():
+        for p in network.parameters():
+            p.abs_()
+        ones = torch.ones(1, 3, 8, 8, dtype=torch.double)
+        full, total = network(ones).sum().item(), 0.0
+        for layer in weighted(network):
+            kept = layer.weight.clone()
+            layer.weight.zero_()
+            total += full - network(ones).sum().item()
+            layer.weight.copy_(kept)
+    assert scores["synflow"] == pytest.approx(math.log(total), rel=1e-9)
+
+
+def test_nwot_by_hamming_distance(scores):
+    network, codes = fresh().train(), []
+    for module in network.modules():
+        if isinstance(module, nn.ReLU):
+            module.register_forward_hook(lambda m, i, out: codes.append(out.flatten(1) > 0))
+    network(torch.from_numpy(BATCH[0]))
+    code = torch.cat(codes, dim=1).numpy()
+    kernel = [[code.shape[1] - (a != b).sum() for b in code] for a in code]
+    assert scores["nwot"] == pytest.approx(np.linalg.slogdet(np.array(kernel, float))[1], rel=1e-9)
+
+
+def test_jacov_and_epe(scores):
+    rows = jacobian()
+    v = np.linalg.eigvalsh(np.corrcoef(rows)) + 1e-5
+    assert scores["jacov"] == pytest.approx(-(np.log(v) + 1 / v).sum(), rel=1e-4)
+    within = [np.corrcoef(rows[BATCH[1] == label]) for label in range(3)]
+    expected = sum(abs(np.log(np.abs(r) + 1e-5).sum()) for r in within)
+    assert scores["epe_nas"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_zen(scores):
+    """Straightforward: the same random numbers, features by cutting the head off."""
+    random = Run(fresh(), *map(torch.from_numpy, BATCH)).generator("zen")
+    network, total = fresh().train(), 0.0
+    for layer in weighted(network):
+        layer.weight.data = torch.randn(layer.weight.shape, generator=random)
+    x, e = (torch.randn(BATCH[0].shape, generator=random) for _ in range(2))
+    body = network[:-3]
+    for norm in (m for m in body.modules() if isinstance(m, nn.BatchNorm2d)):
+        norm.momentum = 1.0  # the running variance is the batch's, over n - 1
+    one = body(x)
+    count = {4: 6 * 64, 8: 6 * 16, 16: 6 * 4}
+    for norm in (m for m in body.modules() if isinstance(m, nn.BatchNorm2d)):
+        n = count[norm.num_features]
+        total += math.log((norm.running_var * (n - 1) / n).mean().sqrt().item())
+    total += math.log((one - body(x + 0.01 * e)).abs().sum((1, 2, 3)).mean().item())
+    assert scores["zen"] == pytest.approx(total, rel=1e-4)
+
+
+def test_scoring_leaves_the_network_alone():
+    network = fresh()
+    before = [p.detach().clone() for p in network.parameters()]
+    one, two = score_network(network, BATCH), score_network(network, BATCH)
+    assert all(torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
+    assert [one[name] for name in NAMES] == [two[name] for name in NAMES]
+    for name in NAMES:  # alone or in company
+        assert score_network(network, BATCH, name)[name] == one[name]
+
+
+CELLS = [tuple(cell) for cell in SPACE.decode(SPACE.sample(6, random_state=1))]
+
+
+@pytest.fixture(scope="module")
+def frame():
+    return score(CELLS, NAMES, BATCH, **OPTIONS)
+
+
+def test_same_bits_in_any_order_and_with_two_processes(frame):
+    columns = ["architecture", *NAMES]
+    backward = score(CELLS[::-1], NAMES, BATCH, **OPTIONS)[::-1].reset_index(drop=True)
+    pd.testing.assert_frame_equal(frame[columns], backward[columns], check_exact=True)
+    double = score(CELLS + CELLS[:2], NAMES, BATCH, n_jobs=2, **OPTIONS)
+    assert double["architecture"].tolist() == CELLS + CELLS[:2]
+    pd.testing.assert_frame_equal(frame[columns], double[columns][:6], check_exact=True)
+    other = score(CELLS[:1], NAMES, BATCH, random_state=1, **OPTIONS)
+    assert other["l2_norm"][0] != frame["l2_norm"][0]
+
+
+def test_columns_and_defaults(frame):
+    seconds = [c for c in frame if c.startswith("seconds.")]
+    passes = ["forward", "gradients", "jacobian"]
+    assert seconds == [f"seconds.{name}" for name in passes + NAMES]
+    assert (frame[seconds] >= 0).all(axis=None)
+    assert (frame[seconds].sum(axis=1) <= frame["seconds"] + 1e-4).all()
+    assert score(CELLS[:1], "params", **OPTIONS)["params"][0] == SPACE.cost(CELLS, **TINY)[0, 0]
+
+
+def test_a_failed_proxy_is_nan_with_its_reason(monkeypatch, tmp_path):
+    monkeypatch.setattr(proxies, "PROXIES", dict(PROXIES))
+
+    @proxies.proxy
+    def broken(run):
+        raise RuntimeError("no luck")
+
+    for _ in range(2):  # computed, then read
+        frame = score(
+            [(1,) * 6, CELL], ["broken", *NAMES], BATCH, checkpoint=tmp_path / "ck", **OPTIONS
+        )
+        assert frame["broken"].isna().all()
+        assert "broken: RuntimeError: no luck" in frame["error"][1]
+        assert frame.loc[1, NAMES].notna().all()
+        empty = frame.loc[0]  # nothing passes this cell
+        assert empty[["jacov", "nwot", "zen", "epe_nas"]].isna().all()
+        assert (empty[["grad_norm", "snip", "plain", "grasp", "synflow"]] == 0).all()
+        for name in ("jacov", "nwot", "zen", "epe_nas"):
+            assert f"{name}: " in empty["error"]
+
+
+def test_your_own_proxy(monkeypatch):
+    monkeypatch.setattr(proxies, "PROXIES", dict(PROXIES))
+
+    @proxies.proxy
+    def layers(run):
+        return len(run.layers)
+
+    assert score([CELL], "layers", BATCH, **OPTIONS)["layers"][0] == len(weighted(fresh()))
+
+
+RUN = """
+import sys
+from graf_utils.proxies import score
+from test_proxies import BATCH, OPTIONS, SPACE
+score(SPACE.sample(120, random_state=3), ["snip", "nwot"], BATCH, checkpoint=sys.argv[1], **OPTIONS)
+"""
+
+
+def test_kill_and_resume(tmp_path):
+    """Killed three times with -9, once in the middle of a line: the table is the same."""
+    cells = SPACE.decode(SPACE.sample(120, random_state=3))
+    columns = ["architecture", "snip", "nwot", "error"]
+    whole = score(cells, ["snip", "nwot"], BATCH, **OPTIONS)[columns]
+    file = tmp_path / "scores.jsonl"
+    folder = os.path.dirname(__file__)
+    path = os.pathsep.join([folder, os.path.dirname(folder), os.environ.get("PYTHONPATH", "")])
+    for kill in range(1, 4):
+        child = subprocess.Popen(
+            [sys.executable, "-c", RUN, str(file)], env={**os.environ, "PYTHONPATH": path}
+        )
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and child.poll() is None:
+            if file.exists() and file.read_bytes().count(b"\n") > 15 * kill:
+                break
+            time.sleep(0.005)
+        child.send_signal(signal.SIGKILL)
+        assert child.wait() == -signal.SIGKILL
+        if kill == 2:
+            file.write_bytes(file.read_bytes()[:-9])
+    assert 40 < file.read_bytes().count(b"\n") < 121
+    resumed = score(cells, ["snip", "nwot"], BATCH, checkpoint=file, **OPTIONS)[columns]
+    pd.testing.assert_frame_equal(resumed, whole, check_exact=True)
+    lines = [json.loads(line) for line in file.read_text().splitlines()][1:]
+    assert sorted(tuple(line["architecture"]) for line in lines) == sorted(cells)
+
+
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
+    file = tmp_path / "scores.jsonl"
+    score([CELL], "params", BATCH, checkpoint=file, **OPTIONS)
+    before = file.read_bytes()
+    with pytest.raises(ValueError, match="other settings"):
+        score([CELL], "params", BATCH, checkpoint=file, random_state=1, **OPTIONS)
+    assert file.read_bytes() == before
+    file.write_text("my notes")
+    with pytest.raises(ValueError, match="no checkpoint"):
+        score([CELL], "params", BATCH, checkpoint=file, **OPTIONS)
+    assert file.read_text() == "my notes"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"proxies": "nwott"}, "Did you mean 'nwot'"),
+        ({"proxies": []}, "at least one"),
+        ({"proxies": ["snip", "snip"]}, "each once"),
+        ({"batch": 3}, "pair"),
+        ({"batch": (BATCH[0], BATCH[1][:2])}, r"labels \(2,\)"),
+        ({"batch": (BATCH[0][0], BATCH[1])}, r"images have shape \(3, 8, 8\)"),
+        ({"batch": make_batch(1)}, "at least 2"),
+        ({"batch": (BATCH[0] * np.nan, BATCH[1])}, "finite"),
+        ({"batch": (BATCH[0], BATCH[1] + 0.5)}, "whole numbers"),
+        ({"batch": (BATCH[0], BATCH[1] - 1)}, "from 0"),
+        ({"batch": (BATCH[0], BATCH[1] + 1)}, "classes=4"),
+        ({"random_state": None}, "random_state=None"),
+        ({"widht": 4}, "Did you mean 'width'"),
+        ({"width": 0}, "width=0"),
+        ({"architectures": []}, "empty"),
+        ({"space": "nb999"}, "nb999"),
+    ],
+)
+def test_errors_teach(options, message):
+    given = {"architectures": [CELL], "proxies": "params", "batch": BATCH, **OPTIONS}
+    with pytest.raises(ValueError, match=message):
+        score(**{**given, **options})
