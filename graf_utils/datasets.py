@@ -252,7 +252,7 @@ def _build(table: dict[str, Any], registry: Registry, valid_only: bool) -> Table
         )
     frame, codes = frame.iloc[rows], codes[rows]
     proxy_frame: pd.DataFrame | None = frame
-    if proxy_file and table.get("proxies_of_valid") and not valid_only or not proxies:
+    if not proxies or (proxy_file and table.get("proxies_of_valid") and not valid_only):
         proxy_frame = None
     elif proxy_file:
         columns = [number["column"] for number in proxies.values()]

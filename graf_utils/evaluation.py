@@ -157,9 +157,11 @@ def evaluate(
     ys = {name: np.asarray(table.target(name)) for name in _names("targets", targets)}
     models = {name: make_predictor(model) for name, model in _named("predictors", predictors)}
     matrices = {name: _matrix(table, name, given) for name, given in _named("encodings", encodings)}
-    y_digests = {name: _digest(y) for name, y in ys.items()}
-    x_digests = {name: _digest(x) for name, x in matrices.items()} if cache is not None else {}
-    store = _Store(Path(cache)) if cache is not None else None
+    store, x_digests, y_digests = None, {}, {}
+    if cache is not None:
+        store = _Store(Path(cache))
+        x_digests = {name: _digest(x) for name, x in matrices.items()}
+        y_digests = {name: _digest(y) for name, y in ys.items()}
 
     rows: list[dict[str, Any]] = []
     jobs: list[_Job] = []

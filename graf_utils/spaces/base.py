@@ -209,14 +209,24 @@ class SearchSpace(ABC):
         ValueError
             The text is of another benchmark, names an unknown operation, or has another shape.
         """
-        code = self._parse(text)
+        code = self._read(text)
         if self._wrong(np.array([code])).any():
             raise ValueError(f"{text!r}: {self._explain(code)}")
         return self._tuple(code)
 
+    def _read(self, text: str) -> tuple[int, ...]:
+        """The code of one architecture given as text; its values are checked by the caller."""
+        if not isinstance(text, str):
+            raise ValueError(
+                f"{text!r} of type {type(text).__name__} is not text. Pass a string, or use "
+                "encode for tuples."
+            )
+        written = self._parse_tuple_text(text)
+        return self._parse(text) if written is None else written
+
     @abstractmethod
     def _parse(self, text: str) -> tuple[int, ...]:
-        """The code of one architecture given as text; its values are checked by the caller."""
+        """As `_read`, of text that is not a written tuple: the benchmark's own spelling."""
 
     @abstractmethod
     def graph_batch(self, architectures: Any) -> GraphBatch | dict[str, GraphBatch]:
@@ -279,7 +289,7 @@ class SearchSpace(ABC):
                     f"{type(architectures).__name__} is not a list of architectures. Pass a list "
                     f"of tuples such as [{self._example()}], of strings, or an integer array."
                 )
-        if len(np.shape(architectures) if isinstance(architectures, np.ndarray) else [0]) == 0:
+        if isinstance(architectures, np.ndarray) and architectures.ndim == 0:
             raise ValueError(
                 f"architectures={architectures!r} is a single number. Pass a list of tuples such "
                 f"as [{self._example()}]."
@@ -336,7 +346,7 @@ class SearchSpace(ABC):
     def _encode_one(self, item: Any, row: int) -> tuple[int, ...]:
         try:
             if isinstance(item, str):
-                return self._parse(item)
+                return self._read(item)
             return self._check_tuple(item)
         except ValueError as error:
             raise ValueError(f"architecture {row} = {_short(item)}: {error}") from None
@@ -372,11 +382,6 @@ class SearchSpace(ABC):
 
     def _parse_tuple_text(self, text: str) -> tuple[int, ...] | None:
         """A written tuple such as ``"(4, 0, 3, 1, 4, 3)"``; None if the text is not one."""
-        if not isinstance(text, str):
-            raise ValueError(
-                f"{text!r} of type {type(text).__name__} is not text. Pass a string, or use "
-                "encode for tuples."
-            )
         if not _TUPLE_TEXT.fullmatch(text):
             return None
         numbers = re.findall(r"\d+", text)

@@ -88,10 +88,7 @@ class CellSpace(SearchSpace):
         return tuple(i % len(self.operations) for i in range(self.code_length))
 
     def _parse(self, text: str) -> tuple[int, ...]:
-        written = self._parse_tuple_text(text)
-        if written is None:
-            raise ValueError(f"{text!r} is not a tuple such as {self._example()!r}.")
-        return written
+        raise ValueError(f"{text!r} is not a tuple such as {self._example()!r}.")
 
     def position_names(self) -> list[str]:
         """The edges, as ``"1-2"``, or the inner nodes."""

@@ -119,30 +119,27 @@ class DARTS(SearchSpace):
                     )
         raise AssertionError(code)
 
+    def _parse_tuple_text(self, text: str) -> tuple[int, ...] | None:
+        if not re.fullmatch(r"[\s\d,()\[\]]+", text):
+            return None
+        plain = re.sub(r"\s", "", text).replace("[", "(").replace("]", ")")
+        if not re.fullmatch(r"\(\(N{8}\),\(N{8}\)\)", re.sub(r"\(\d+,\d+\),?", "N", plain)):
+            return None
+        numbers = [_number(digits) for digits in re.findall(r"\d+", plain)]
+        return self._check_tuple(np.reshape(numbers, (2, 8, 2)).tolist())
+
     def _parse(self, text: str) -> tuple[int, ...]:
-        if not isinstance(text, str):
-            return self._parse_tuple_text(text)  # raises
         match = _GENOTYPE.fullmatch(text)
-        if match:
-            cells = [re.findall(_PAIR, match.group(1)), re.findall(_PAIR, match.group(4))]
-            pairs = [[(_number(source), self._known(op)) for op, source in cell] for cell in cells]
-        elif re.fullmatch(r"[\s\d,()\[\]]+", text) and re.fullmatch(
-            r"\(\(N{8}\),\(N{8}\)\)",
-            re.sub(
-                r"\(\d+,\d+\),?",
-                "N",
-                re.sub(r"\s", "", text).replace("[", "(").replace("]", ")"),
-            ),
-        ):
-            numbers = [_number(digits) for digits in re.findall(r"\d+", text)]
-            pairs = np.reshape(numbers, (2, 8, 2)).tolist()
-        else:
+        if match is None:
             raise ValueError(
                 f"{text[:200]!r} is neither a genotype such as \"Genotype(normal=[('sep_conv_3x3', "
                 '0), ...], normal_concat=range(2, 6), reduce=[...], reduce_concat=range(2, 6))", '
                 "with nodes 2 to 5 joined, nor a pair of lists of 8 pairs (source, operation id)."
             )
-        return self._check_tuple(pairs)
+        cells = [re.findall(_PAIR, match.group(1)), re.findall(_PAIR, match.group(4))]
+        return self._check_tuple(
+            [[(_number(source), self._known(op)) for op, source in cell] for cell in cells]
+        )
 
     def _tuple(self, code: Any) -> tuple[Any, ...]:
         pairs = list(zip(code[::2], code[1::2], strict=True))

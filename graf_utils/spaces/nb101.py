@@ -169,13 +169,10 @@ class NB101(SearchSpace):
     # --- spellings ---
 
     def _parse(self, text: str) -> tuple[int, ...]:
-        written = self._parse_tuple_text(text)
-        if written is None:
-            raise ValueError(
-                f"{text!r} is not a NAS-Bench-101 tuple: the matrix row by row, then the "
-                f"operation ids, such as {self._example()!r}. A hash is read by from_hash."
-            )
-        return written
+        raise ValueError(
+            f"{text!r} is not a NAS-Bench-101 tuple: the matrix row by row, then the operation "
+            f"ids, such as {self._example()!r}. A hash is read by from_hash."
+        )
 
     def from_matrix(self, matrix: Any, ops: Iterable[str | int]) -> tuple[int, ...]:
         """A cell from its adjacency matrix and the names (or ids) of its nodes' operations."""

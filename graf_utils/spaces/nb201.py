@@ -46,9 +46,6 @@ class NB201(CellSpace):
         return (4, 0, 3, 1, 4, 3)
 
     def _parse(self, text: str) -> tuple[int, ...]:
-        written = self._parse_tuple_text(text)
-        if written is not None:
-            return written
         shape = self.to_string(self._example())
         if not text.strip().startswith("|"):
             raise ValueError(

@@ -36,9 +36,6 @@ class TNB101Micro(CellSpace):
         return (2, 3, 1, 0, 3, 2)
 
     def _parse(self, text: str) -> tuple[int, ...]:
-        written = self._parse_tuple_text(text)
-        if written is not None:
-            return written
         match = re.fullmatch(r"\s*64-41414-([0-3])_([0-3]{2})_([0-3]{3})\s*", text)
         if match is None:
             raise ValueError(
@@ -109,9 +106,6 @@ class TNB101Macro(SearchSpace):
         )
 
     def _parse(self, text: str) -> tuple[int, ...]:
-        written = self._parse_tuple_text(text)
-        if written is not None:
-            return written
         match = re.fullmatch(r"\s*64-([1-4]{4,6})-basic\s*", text)
         if match is None:
             raise ValueError(
