@@ -256,9 +256,11 @@ def _build(table: dict[str, Any], registry: Registry, valid_only: bool) -> Table
         proxy_frame = None
     elif proxy_file:
         columns = [number["column"] for number in proxies.values()]
-        proxy_frame = _read(local[proxy_file], other, columns)
-        known = _codes(proxy_frame["net"], other, proxy_file)
+        how = other | {"key": table.get("proxy_key", "net"), "format": Path(proxy_file).suffix[1:]}
+        proxy_frame = _read(local[proxy_file], how, columns, failed=True)
+        known = _codes(proxy_frame[how["key"]], how, proxy_file)
         proxy_frame = proxy_frame.iloc[_locate(codes, known, proxy_file)]
+        proxy_frame = proxy_frame.fillna(proxy_frame[columns].min())
     proxy_table = None if proxy_frame is None else _scaled(proxy_frame, proxies)
     targets, what = _scaled(frame, table["targets"]), _provenance(table, registry)
     return Table(name, table["source"], space, codes, targets, proxy_table, what)
@@ -300,8 +302,13 @@ def _provenance(table: dict[str, Any], registry: Registry) -> dict[str, Any]:
     }
 
 
-def _read(path: Path, table: dict[str, Any], columns: list[str]) -> pd.DataFrame:
-    """Read the key column and some numeric columns of a file, checking that they are there."""
+def _read(
+    path: Path, table: dict[str, Any], columns: list[str], failed: bool = False
+) -> pd.DataFrame:
+    """Read the key column and some numeric columns of a file, checking that they are there.
+
+    With `failed`, a cell may be empty: a proxy that gave no score.
+    """
     key, form = table["key"], table.get("format", "csv")
     if form not in _READERS:
         raise DataError(
@@ -319,7 +326,8 @@ def _read(path: Path, table: dict[str, Any], columns: list[str]) -> pd.DataFrame
             " The table's description needs it: get the registered file, or correct registry.toml."
         )
     for column in columns:
-        if not (pd.api.types.is_numeric_dtype(frame[column]) and np.isfinite(frame[column]).all()):
+        values = frame[column].dropna() if failed else frame[column]
+        if not (pd.api.types.is_numeric_dtype(values) and np.isfinite(values).all()):
             raise DataError(
                 f"{path}: column {column!r} must hold a number in every row. Get the registered "
                 "file, or leave the column out of the table's description."
