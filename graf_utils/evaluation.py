@@ -31,7 +31,8 @@ from graf_utils.encodings import encode
 from graf_utils.features import DistinctColumns
 from graf_utils.spaces.base import nearest
 
-__all__ = ["DATA_SEEDS", "PREDICTORS", "TRAIN_SIZES", "evaluate", "make_predictor", "summarise"]
+__all__ = ["DATA_SEEDS", "PREDICTORS", "TRAIN_SIZES", "evaluate", "make_predictor"]
+__all__ += ["rank_correlations", "summarise"]
 
 TRAIN_SIZES = (32, 128, 1024)
 """Numbers of training networks of the paper."""
@@ -219,6 +220,49 @@ def summarise(results: pd.DataFrame, by: Iterable[str] = ()) -> pd.DataFrame:
     tau["ci95"] = 1.96 * tau["std"] / np.sqrt(tau["n"])
     tau["cpu_seconds"] = groups["cpu_seconds"].mean()
     return tau.reset_index()
+
+
+def rank_correlations(scores: pd.DataFrame, target: Any, groups: Any = None) -> pd.DataFrame:
+    """Spearman's correlation of each score with a target, overall and within groups.
+
+    A score that only tells the groups apart has a high correlation overall and none within them.
+
+    Parameters
+    ----------
+    scores : DataFrame of shape (n, n_scores)
+        For example the proxies of a table.
+    target : array-like of shape (n,)
+    groups : array-like of shape (n,), optional
+        For example the number of convolutions.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``score, group, n, spearman``; the group of the overall correlation is ``"all"``.
+        NaN where the score or the target is constant, or fewer than three rows are in the group.
+
+    Raises
+    ------
+    ValueError
+        The lengths differ.
+    """
+    target = np.asarray(target, dtype=float)
+    for name, given in (("target", target), ("groups", groups)):
+        if given is not None and len(given) != len(scores):
+            raise ValueError(
+                f"{name} has {len(given)} rows for {len(scores)} rows of scores; give one a row."
+            )
+    parts: dict[Any, NDArray[np.bool_]] = {"all": np.ones(len(scores), dtype=bool)}
+    if groups is not None:
+        parts |= {group: np.asarray(groups) == group for group in np.unique(groups).tolist()}
+    rows = []
+    for group, mask in parts.items():
+        ranks, wanted = scores[mask].rank(), pd.Series(target[mask]).rank().to_numpy()
+        for score, column in ranks.items():
+            known = mask.sum() > 2 and column.nunique() > 1 and np.ptp(wanted) > 0
+            rho = np.corrcoef(column, wanted)[0, 1] if known else np.nan
+            rows.append({"score": score, "group": group, "n": int(mask.sum()), "spearman": rho})
+    return pd.DataFrame(rows)
 
 
 # --- one fit ----------------------------------------------------------------------------------

@@ -18,7 +18,6 @@ import hashlib
 import json
 import math
 import os
-import platform
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -32,7 +31,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from graf_utils.networks import build_network
-from graf_utils.registry import data_path
+from graf_utils.registry import data_path, write_table
 from graf_utils.spaces import SearchSpace, get_space
 from graf_utils.spaces.base import nearest
 
@@ -675,12 +674,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     times = [name for name in frame if name.startswith("seconds")]
     frame = frame.astype(dict.fromkeys(times, np.float32))
     settings = {k: str(v) for k, v in vars(given).items() if k not in ("output", "checkpoint")}
-    versions = {"torch": torch.__version__, "python": platform.python_version()}
-    provenance = {"settings": settings, "versions": versions, "machine": platform.machine()}
-    temporary = given.output.with_suffix(".tmp")
-    frame.attrs = {"provenance": provenance}
-    frame.to_parquet(temporary, compression="zstd", index=False)
-    os.replace(temporary, given.output)
+    write_table(frame, given.output, recipe="python -m graf_utils.proxies", settings=settings)
     failed = int((frame["error"] != "").sum())
     print(f"{given.output}: {len(frame):,} architectures, {failed} with a proxy that failed")
 

@@ -10,17 +10,23 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
+import json
 import os
+import platform
 import sys
 import tempfile
 import time
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import pandas as pd
 import pooch
+import pyarrow as pa
+import pyarrow.parquet as pq
 import requests
 
 from graf_utils.spaces.base import nearest
@@ -117,6 +123,30 @@ def data_path(*parts: str) -> Path:
         "Install graf_utils from its wheel, or work in a clone of the repository "
         "(pip install -e .)."
     )
+
+
+def write_table(frame: pd.DataFrame, path: str | os.PathLike[str], **provenance: Any) -> None:
+    """Write a frame as parquet, whole or not at all, with what is known of its making.
+
+    The file's metadata has ``provenance``: JSON of what is given here, the machine, and the
+    versions of Python and of the libraries that compute.
+    """
+    path = Path(path)
+    versions = {"python": platform.python_version()}
+    for name in ("numpy", "scipy", "scikit-learn", "xgboost-cpu", "torch", "shap"):
+        with contextlib.suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    facts = {"machine": f"{platform.machine()}, {os.cpu_count()} cores", "versions": versions}
+    content = pa.Table.from_pandas(frame, preserve_index=False)
+    content = content.replace_schema_metadata({"provenance": json.dumps(provenance | facts)})
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    os.close(handle)
+    try:
+        pq.write_table(content, name, compression="zstd")
+        Path(name).chmod(0o644)
+        os.replace(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)
 
 
 def cache_dir() -> Path:

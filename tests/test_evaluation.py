@@ -12,7 +12,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import kendalltau
+from scipy.stats import kendalltau, spearmanr
 from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import Ridge
@@ -21,7 +21,13 @@ from sklearn.model_selection import train_test_split
 import graf_utils.evaluation as evaluation
 from graf_utils.datasets import Table, data_path, load_table
 from graf_utils.encodings import encode
-from graf_utils.evaluation import PREDICTORS, evaluate, make_predictor, summarise
+from graf_utils.evaluation import (
+    PREDICTORS,
+    evaluate,
+    make_predictor,
+    rank_correlations,
+    summarise,
+)
 from graf_utils.spaces import NB201
 
 SPACE = NB201()
@@ -348,3 +354,31 @@ def test_graf_xgb_beats_xgb_plus_at_a_tenth_of_its_cost():
         assert ours["cpu_seconds"] < theirs["cpu_seconds"]
     assert ours["cpu_seconds"] < theirs["cpu_seconds"] / 10  # with 1,024 networks
     assert ours["mean"] > 0.859
+
+
+# --- rank correlations --------------------------------------------------------------------------
+
+
+def test_rank_correlations_against_scipy():
+    random = np.random.default_rng(0)
+    groups = random.integers(0, 4, 200)
+    scores = pd.DataFrame({"a": random.integers(0, 9, 200), "b": random.normal(size=200)})
+    target = scores["b"] + random.normal(size=200)
+    found = rank_correlations(scores, target, groups).set_index(["score", "group"])
+    assert list(found.index.unique("group")) == ["all", 0, 1, 2, 3]
+    for (score, group), row in found.iterrows():
+        chosen = np.ones(200, dtype=bool) if group == "all" else groups == group
+        expected = spearmanr(scores[score][chosen], target[chosen]).statistic
+        assert row["spearman"] == pytest.approx(expected, abs=1e-12)
+        assert row["n"] == chosen.sum()
+
+
+def test_a_score_that_only_tells_groups_apart():
+    groups = np.repeat([0, 1, 2], 50)
+    found = rank_correlations(pd.DataFrame({"count": groups}), np.arange(150), groups)
+    assert found["spearman"][0] > 0.9
+    assert found["spearman"][1:].isna().all()
+    with pytest.raises(ValueError, match="target has 3 rows for 150"):
+        rank_correlations(pd.DataFrame({"count": groups}), [1, 2, 3])
+    with pytest.raises(ValueError, match="groups has 2 rows for 150"):
+        rank_correlations(pd.DataFrame({"count": groups}), groups, [1, 2])

@@ -12,13 +12,12 @@ from __future__ import annotations
 import argparse
 import gzip
 import hashlib
-import json
-import os
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
+import pandas as pd
+
+from graf_utils.registry import write_table
 
 FOLDER = "/usr/share/datasets/fashion-mnist"
 OUTPUT = Path(__file__).resolve().parents[1] / "fashion_mnist_batch.parquet"
@@ -41,19 +40,16 @@ def main() -> None:
         content.append(np.frombuffer(gzip.decompress(packed), np.uint8, offset=header))
     images, labels = content[0].reshape(-1, 784), content[1]
     rows = np.random.default_rng(SEED).choice(len(labels), SIZE, replace=False)
-    pixels = pa.FixedSizeListArray.from_arrays(images[rows].ravel(), 784)
-    columns = {"row": rows, "label": labels[rows], "pixels": pixels}
-    provenance = {
-        "source": "Fashion-MNIST (Xiao, Rasul, Vollgraf, 2017), Debian dataset-fashion-mnist",
-        "licence": "MIT, Copyright 2017 Zalando SE (NOTICE-fashion-mnist.md)",
-        "recipe": "data/recipes/fashion_mnist_batch.py",
-        "sha256": digests,
-        "seed": SEED,
-    }
-    table = pa.table(columns).replace_schema_metadata({"provenance": json.dumps(provenance)})
-    temporary = OUTPUT.with_suffix(".tmp")
-    pq.write_table(table, temporary, compression="zstd")
-    os.replace(temporary, OUTPUT)
+    columns = {"row": rows, "label": labels[rows], "pixels": list(images[rows])}
+    write_table(
+        pd.DataFrame(columns),
+        OUTPUT,
+        source="Fashion-MNIST (Xiao, Rasul, Vollgraf, 2017), Debian dataset-fashion-mnist",
+        licence="MIT, Copyright 2017 Zalando SE (NOTICE-fashion-mnist.md)",
+        recipe="data/recipes/fashion_mnist_batch.py",
+        sha256=digests,
+        seed=SEED,
+    )
     digest = hashlib.sha256(OUTPUT.read_bytes()).hexdigest()
     print(f"{OUTPUT}: {SIZE} images, {OUTPUT.stat().st_size} bytes, sha256 {digest}")
 

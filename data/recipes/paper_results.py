@@ -10,18 +10,13 @@ fit is kept in ``_build/results-cache`` as it ends, so the command can be stoppe
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from graf_utils.datasets import load_table
 from graf_utils.evaluation import DATA_SEEDS, TRAIN_SIZES, evaluate
+from graf_utils.registry import write_table
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "data" / "results" / "paper_nb201.parquet"
@@ -48,20 +43,8 @@ def main() -> None:
         for encodings, predictors, seeds in PLAN
     ]  # fmt: skip
     results = pd.concat(frames, ignore_index=True)
-    used = ("numpy", "scipy", "scikit-learn", "xgboost-cpu")
-    provenance = {
-        "recipe": "data/recipes/paper_results.py",
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in used},
-        "files": table.provenance["files"],
-    }
-    content = pa.Table.from_pandas(results, preserve_index=False)
-    content = content.replace_schema_metadata({"provenance": json.dumps(provenance)})
-    OUTPUT.parent.mkdir(exist_ok=True)
-    temporary = OUTPUT.with_suffix(".tmp")
-    pq.write_table(content, temporary)
-    os.replace(temporary, OUTPUT)
+    recipe = {"recipe": "data/recipes/paper_results.py", "files": table.provenance["files"]}
+    write_table(results, OUTPUT, **recipe)
     print(f"{OUTPUT}: {len(results):,} fits")
 
 
