@@ -9,6 +9,7 @@ import hashlib
 import http.server
 import importlib.util
 import itertools
+import json
 import os
 import pickle
 import subprocess
@@ -53,9 +54,25 @@ def test_embedded_table_has_all_cells_in_enumeration_order(embedded):
     assert embedded.architectures == CELLS
     assert len(load_table("nb201-cifar10")) == 9445
     assert embedded.source == load_table("nb201-cifar10", "auto").source == "embedded"
-    assert embedded.proxies is None
+    assert embedded.proxies is None  # they are those of the valid cells
     assert embedded.targets.shape == (15625, 21)
     assert (embedded.targets.dtypes == np.float64).all()
+
+
+def test_embedded_proxies_fit_their_cells(embedded):
+    """Parameters by formula; the one cell that passes nothing on has the lowest scores."""
+    table = load_table("nb201-cifar10")
+    assert list(table.proxies) == PROXIES.split()
+    assert np.isfinite(table.proxies).all(axis=None)
+    cost = datasets.get_space("nb201").cost(table.architectures, width=8, cells=3, image_size=16)
+    np.testing.assert_allclose(table.proxies[["params", "flops"]], cost, rtol=1e-9)
+    raw = pd.read_parquet(data_path("nb201_zero_cost.parquet"))
+    failed = raw.loc[raw["error"] != "", ["architecture", "error"]].to_numpy().tolist()
+    assert [cell for cell, _ in failed] == ["(1, 1, 1, 1, 1, 1)"]
+    empty = table.architectures.index((1, 1, 1, 1, 1, 1))
+    for name in raw.columns[raw.isna().any()]:
+        assert name in failed[0][1]
+        assert table.proxies[name][empty] == raw[name].min() == table.proxies[name].min()
 
 
 def test_embedded_values_are_per_cent_and_two_known_cells_are_right(embedded):
@@ -257,6 +274,20 @@ def test_list_tables_says_what_can_be_loaded_offline(tmp_path, monkeypatch):
     assert tables.loc[("nb201-cifar10", "paper"), "n_proxies"] == 13
     assert (tables[["licence", "citation", "targets"]].map(len) > 0).all().all()
     assert {"space", "rows"} <= set(tables)
+
+
+def test_write_table_is_whole_or_not_at_all(tmp_path):
+    frame, path = pd.DataFrame({"a": [1.5, 2.5], "b": ["x", "y"]}), tmp_path / "t.parquet"
+    store.write_table(frame, path, recipe="by hand")
+    pd.testing.assert_frame_equal(pd.read_parquet(path), frame)
+    known = json.loads(pq.read_schema(path).metadata[b"provenance"])
+    assert known["recipe"] == "by hand"
+    assert known["versions"]["numpy"] == np.__version__
+    before = path.read_bytes()
+    with pytest.raises(Exception, match="object"):
+        store.write_table(pd.DataFrame({"a": [object()]}), path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_registry_paths_stay_in_the_data_folder(tmp_path):
