@@ -111,7 +111,8 @@ def _zcp(table: Any) -> pd.DataFrame:
     if table.proxies is None or not table.proxies.shape[1]:
         raise ValueError(
             f"encoding 'zcp': table {table.name!r} (source {table.source!r}) has no zero-cost "
-            "proxies. Load it with source='paper', or leave 'zcp' out."
+            "proxies. Load another table (list_tables says which have some), compute them with "
+            "graf_utils.proxies.score, or leave 'zcp' out."
         )
     return table.proxies
 

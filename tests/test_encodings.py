@@ -159,5 +159,5 @@ def test_bad_names(table, what):
 
 def test_zcp_needs_proxies(table):
     bare = Table("bare", "test", SPACE, table.architectures, table.targets)
-    with pytest.raises(ValueError, match="no zero-cost proxies.*source='paper'"):
+    with pytest.raises(ValueError, match="no zero-cost proxies.*proxies.score"):
         encode(bare, "zcp+graf")
