@@ -158,8 +158,8 @@ def params(run: Run) -> float:
 def flops(run: Run) -> float:
     """Multiply-adds of one image, in millions. Higher is better. Forward pass of one image.
 
-    A batch norm counts two, a ReLU one for each output element, pooling its window: the
-    convention of `NB201.cost`.
+    A batch norm counts two (one without weights of its own), a ReLU one for each output element,
+    pooling its window: the convention of `NB201.cost`.
     """
     total = 0
 
@@ -168,7 +168,7 @@ def flops(run: Run) -> float:
         if isinstance(module, nn.Conv2d | nn.Linear):
             total += output.numel() * module.weight[0].numel()
         elif isinstance(module, nn.BatchNorm2d | nn.ReLU):
-            total += output.numel() * (2 if isinstance(module, nn.BatchNorm2d) else 1)
+            total += output.numel() * (2 if getattr(module, "affine", False) else 1)
         elif isinstance(module, nn.AdaptiveAvgPool2d):
             total += inputs[0].numel()
         elif isinstance(module, nn.AvgPool2d | nn.MaxPool2d):
@@ -531,7 +531,7 @@ def score(
         "device": str(device),
         "torch": torch.__version__,
     }
-    done = _resume(Path(checkpoint), settings) if checkpoint is not None else {}
+    done = {} if checkpoint is None else _resume(Path(checkpoint), settings)
     todo = [code for code in dict.fromkeys(codes) if code not in done]
     call = joblib.delayed(_score_one)
     options = (space, network, images, labels, functions, device, random_state)
@@ -576,7 +576,11 @@ def _append(file: Path, record: dict[str, Any]) -> None:
         stream.write(json.dumps(record) + "\n")
 
 
-def _resume(file: Path, settings: dict[str, Any]) -> dict[tuple[int, ...], dict[str, Any]]:
+def _tuples(written: Any) -> Any:
+    return tuple(map(_tuples, written)) if isinstance(written, list) else written
+
+
+def _resume(file: Path, settings: dict[str, Any]) -> dict[tuple[Any, ...], dict[str, Any]]:
     """Rows of a checkpoint; what a killed run left unfinished at its end is cut off."""
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -598,7 +602,7 @@ def _resume(file: Path, settings: dict[str, Any]) -> dict[tuple[int, ...], dict[
         _append(file, settings)
     rows = {}
     for line in lines[1:]:
-        code = tuple(line.pop("architecture"))
+        code = _tuples(line.pop("architecture"))
         rows[code] = {k: math.nan if v is None else v for k, v in line.items()}
     return rows
 
