@@ -18,7 +18,7 @@ gets the skeleton of nb201.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import reduce
+from functools import partial, reduce
 from itertools import pairwise
 from typing import Any
 
@@ -297,12 +297,14 @@ def nb101_network(
     """The network of NAS-Bench-101 around a cell (Ying et al., 2019, figure 1).
 
     A 3x3 stem; three stacks of `cells` cells at C, 2C and 4C channels, with 2x2 max pooling
-    between them; global average pooling and a linear layer. Parameters are exactly those that the
-    benchmark and NAS-Bench-Suite-Zero publish.
+    between them; global average pooling and a linear layer. Parameters are those published, with
+    the nodes off all input-output paths removed and all else counted: compared were 1,000 cells of
+    the benchmark and the 500 of NAS-Bench-Suite-Zero, and all are equal. The latter's FLOPs leave
+    out the final pooling, 0.032768 million.
 
-    The weights start as in NAS-Bench-Suite-Zero, whose proxies we compare with: convolutions from
-    He et al.'s normal weights (fan out), the classifier from a normal of deviation 0.01. (The
-    benchmark's own training started from the truncated normal of variance 1 / fan in.)
+    The weights start as in NAS-Bench-Suite-Zero: convolutions from He et al.'s normal weights (fan
+    out), the classifier from a normal of deviation 0.01. (The benchmark itself was trained from
+    truncated normal weights of variance 1 / fan in.)
     """
     layers: list[nn.Module] = [ConvBNReLU(in_channels, width, 3)]
     for stage in range(3):
@@ -384,9 +386,8 @@ class DARTSCell(nn.Module):
         halved: bool = False,
     ) -> None:
         super().__init__()
-        self.before: nn.Module = ReLUConvBN(c_before, channels, 1)
-        if halved:
-            self.before = FactorizedReduce(c_before, channels)
+        project = FactorizedReduce if halved else partial(ReLUConvBN, kernel=1)
+        self.before = project(c_before, channels)
         self.previous = ReLUConvBN(c_previous, channels, 1)
         self.sources = [source for source, _ in pairs]
         self.ops = nn.ModuleList(
@@ -429,8 +430,10 @@ def darts_network(
     layer. The default is NAS-Bench-301's network of 8 cells at C = 32; ``cells=6, width=36`` are
     the 20 cells of the DARTS paper's evaluation. There is no auxiliary head.
 
-    Batch norms of the operations have no parameters, those of the stem and before the cells do,
-    as in NAS-Bench-Suite-Zero: its `params` are exactly these.
+    Pools are followed by a batch norm. Batch norms of operations have no parameters, those of the
+    stem and of the cells' inputs do. This is NAS-Bench-Suite-Zero's convention, whose parameters
+    are equal for all of its 1,218 networks. The final training of DARTS had parameters in these
+    batch norms, and no batch norm after pools.
     """
     normal, reduction = code
     layers, before, previous, halved = [], 3 * width, 3 * width, False
