@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "data" / "results"
 N_EXPLAINED = 50
 THRESHOLD = 1.0  # columns of exactly the same or reverse order
-THREE, TEN = range(42, 45), range(42, 52)
+FEW, MORE = range(42, 44), range(42, 47)
 TREES = ("shap", "impurity")
 HARDWARE = "nb201-hardware-cifar10"
 ATTACKS = ("fgsm@Linf_eps-1.0", "pgd@Linf_eps-1.0", "aa_apgd-ce@Linf_eps-1.0")
@@ -41,17 +41,17 @@ GROUPS = "graf, one column a group"
 PLAN = {
     "nb201": (
         # table, source, targets (None: all), encoding, data seeds, methods
-        ("nb201-cifar10", "paper", None, "zcp+graf", TEN, (*TREES, "permutation")),
-        ("nb201-cifar10", "paper", None, GROUPS, TEN, TREES),
-        ("nb201-cifar10", "embedded", DRIFT, GROUPS, THREE, TREES),
-        (HARDWARE, "paper", None, GROUPS, THREE, TREES),
-        ("nb201-robustness", "paper", ATTACKS, GROUPS, THREE, TREES),
-        ("nb201-accuracy", "paper", ("imagenet16-120",), GROUPS, THREE, TREES),
+        ("nb201-cifar10", "paper", None, "zcp+graf", MORE, (*TREES, "permutation")),
+        ("nb201-cifar10", "paper", None, GROUPS, FEW, TREES),
+        ("nb201-cifar10", "embedded", DRIFT, GROUPS, FEW, TREES),
+        (HARDWARE, "paper", None, GROUPS, FEW, TREES),
+        ("nb201-robustness", "paper", ATTACKS, GROUPS, FEW, TREES),
+        ("nb201-accuracy", "paper", ("imagenet16-120",), GROUPS, FEW, TREES),
     ),
     "tnb101_micro": (
-        ("tnb101-micro", "paper", ("autoencoder",), "zcp+graf", TEN, TREES),
-        ("tnb101-micro", "paper", ("class_scene",), "zcp+graf", TEN, TREES),
-        ("tnb101-micro", "paper", None, GROUPS, THREE, TREES),
+        ("tnb101-micro", "paper", ("autoencoder",), "zcp+graf", MORE, TREES),
+        ("tnb101-micro", "paper", ("class_scene",), "zcp+graf", MORE, TREES),
+        ("tnb101-micro", "paper", None, GROUPS, FEW, TREES),
     ),
 }
 
