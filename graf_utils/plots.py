@@ -285,7 +285,7 @@ def agreement_map(matrix: pd.DataFrame, label: str, ax: Axes | None = None) -> A
     """A square table of correlations as a map, with the numbers written in."""
     ax = _axes(ax)
     values = matrix.to_numpy()
-    image = ax.imshow(values, cmap="cividis", vmin=0, vmax=1)
+    ax.imshow(values, cmap="cividis", vmin=0, vmax=1)
     for i, j in np.ndindex(values.shape):
         colour = "white" if values[i, j] < 0.55 else "black"
         text = f"{values[i, j]:.1f}".replace("0.", ".")
@@ -293,5 +293,5 @@ def agreement_map(matrix: pd.DataFrame, label: str, ax: Axes | None = None) -> A
     ax.set_xticks(range(len(matrix)), matrix.columns, rotation=90)
     ax.set_yticks(range(len(matrix)), matrix.index)
     ax.grid(False)
-    ax.figure.colorbar(image, ax=ax, label=label, shrink=0.7)
+    ax.set_title(label)
     return ax
