@@ -287,7 +287,7 @@ def agreement_map(matrix: pd.DataFrame, label: str, ax: Axes | None = None) -> A
     values = matrix.to_numpy()
     ax.imshow(values, cmap="cividis", vmin=0, vmax=1)
     for i, j in np.ndindex(values.shape):
-        colour = "white" if values[i, j] < 0.55 else "black"
+        colour = "white" if values[i, j] < 0.45 else "black"
         text = f"{values[i, j]:.1f}".replace("0.", ".")
         ax.text(j, i, text, ha="center", va="center", color=colour, fontsize=10)
     ax.set_xticks(range(len(matrix)), matrix.columns, rotation=90)
