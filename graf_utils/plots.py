@@ -19,8 +19,11 @@ from matplotlib.axes import Axes
 from graf_utils.spaces import SearchSpace, get_space
 
 __all__ = [
+    "agreement_map",
     "draw_cell",
     "correlation_map",
+    "feature_label",
+    "mean_rank_plot",
     "relation",
     "tau_curves",
     "theme",
@@ -244,4 +247,51 @@ def correlation_map(features: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set_xticks([])
     ax.grid(False)
     ax.figure.colorbar(image, ax=ax, label="|Pearson correlation|", shrink=0.8)
+    return ax
+
+
+def feature_label(name: str) -> str:
+    """A feature's name, short enough for an axis: ``min path: skip, 3×3``."""
+    family, _, inside = name.removesuffix("]").partition("[")
+    words = family.replace("_path_len", " path").replace("op_count", "count").replace("_", " ")
+    if not inside:
+        return family
+    ops = [_short_name(op).replace("pool 3×3", "pool") for op in inside.split("+")]
+    return f"{words}: {', '.join(op.removeprefix('conv ') for op in ops)}"
+
+
+def mean_rank_plot(ranks: pd.DataFrame, top: int = 10, ax: Axes | None = None) -> Axes:
+    """Mean ranks of the first features, best on top; bars are standard deviations over train sets.
+
+    Parameters
+    ----------
+    ranks : DataFrame
+        From `graf_utils.explain.mean_ranks`, of one setting.
+    top : int
+        How many features.
+    ax : Axes, optional
+    """
+    ax = _axes(ax)
+    first = ranks.nsmallest(top, "mean_rank")
+    spread = first["std_rank"].fillna(0)
+    ax.errorbar(first["mean_rank"], range(len(first)), xerr=spread, fmt="o", capsize=3)
+    ax.set_yticks(range(len(first)), [feature_label(name) for name in first["feature"]])
+    ax.invert_yaxis()
+    ax.set(xlabel="mean rank (0: most important)")
+    return ax
+
+
+def agreement_map(matrix: pd.DataFrame, label: str, ax: Axes | None = None) -> Axes:
+    """A square table of correlations as a map, with the numbers written in."""
+    ax = _axes(ax)
+    values = matrix.to_numpy()
+    ax.imshow(values, cmap="cividis", vmin=0, vmax=1)
+    for i, j in np.ndindex(values.shape):
+        colour = "white" if values[i, j] < 0.45 else "black"
+        text = f"{values[i, j]:.1f}".replace("0.", ".")
+        ax.text(j, i, text, ha="center", va="center", color=colour, fontsize=10)
+    ax.set_xticks(range(len(matrix)), matrix.columns, rotation=90)
+    ax.set_yticks(range(len(matrix)), matrix.index)
+    ax.grid(False)
+    ax.set_title(label)
     return ax

@@ -94,6 +94,35 @@ def test_correlation_map_names_the_families():
     np.testing.assert_allclose(np.diag(ax.images[0].get_array()), 1)
 
 
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("jacov", "jacov"),
+        ("op_count[nor_conv_3x3]", "count: 3×3"),
+        ("min_path_len[skip_connect+nor_conv_3x3+nor_conv_1x1]", "min path: skip, 3×3, 1×1"),
+        ("mean_in_degree[none+avg_pool_3x3]", "mean in degree: none, pool"),
+        ("normal.op_count[sep_conv_3x3]", "normal.count: sep 3×3"),
+    ],
+)
+def test_feature_labels_are_short(name, label):
+    assert plots.feature_label(name) == label
+
+
+def test_mean_ranks_are_drawn_best_on_top():
+    ranks = pd.DataFrame({"feature": list("cab"), "mean_rank": [2.0, 0.0, 1.5], "std_rank": np.nan})
+    ax = plots.mean_rank_plot(ranks, top=2)
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["a", "b"]
+    assert ax.containers[0].lines[0].get_xdata().tolist() == [0.0, 1.5]
+    assert ax.yaxis_inverted()
+
+
+def test_agreement_map_writes_the_numbers():
+    matrix = pd.DataFrame([[1.0, 0.25], [0.25, -0.5]], index=list("ab"), columns=list("ab"))
+    ax = plots.agreement_map(matrix, "ρ")
+    assert words(ax) == ["1.0", ".2", ".2", "-.5"]
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["a", "b"]
+
+
 def test_the_palette_is_told_apart_in_grey():
     """Neighbouring lines differ in marker and style as well as in colour."""
     assert len(set(plots.PALETTE)) == len(set(plots.MARKERS)) == len(plots.PALETTE)
