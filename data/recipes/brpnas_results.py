@@ -1,0 +1,90 @@
+"""BRP-NAS with and without features on the paper's NAS-Bench-201 CIFAR-10 table.
+
+Writes ``data/results/brpnas_nb201.parquet``: one row a fit, as `graf_utils.evaluation.evaluate`
+returns them, and the epochs allowed; library versions stand in the file's metadata. Every fit is
+kept in ``_build/results-cache`` as it ends, so the command can be stopped, started and extended: a
+longer plan computes only what is new. ``--ready`` writes the table of what is finished.
+
+    GRAF_DATA_DIR=... OMP_NUM_THREADS=1 python data/recipes/brpnas_results.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from graf_utils.brpnas import BRPNASRegressor
+from graf_utils.datasets import Table, load_table
+from graf_utils.encodings import encode
+from graf_utils.evaluation import DATA_SEEDS, evaluate
+
+ROOT = Path(__file__).resolve().parents[2]
+OUTPUT = ROOT / "data" / "results" / "brpnas_nb201.parquet"
+FEATURES = ("none", "graf", "zcp", "zcp+graf")
+EPOCHS = {32: 250, 128: 250, 1024: 250}
+PREDICTORS: dict[str, dict[str, Any]] = {
+    "brp-nas": {},
+    "brp-nas-binary": {"head": "binary"},
+    "gin": {"conv": "gin"},
+    "mlp": {"conv": "mlp"},
+}
+PLAN = (
+    # predictor, features beside the graph, train size, number of data seeds
+    ("brp-nas", FEATURES, 32, 10),
+)
+
+
+def beside_graph(table: Table, features: str) -> np.ndarray:
+    """Codes of the architectures, then the features."""
+    codes = table.space.encode(table.architectures).astype(float)
+    return codes if features == "none" else np.hstack([codes, encode(table, features)])
+
+
+def main() -> None:
+    """Run the plan, seed by seed, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cache", default=ROOT / "_build" / "results-cache")
+    args = parser.parse_args()
+    table = load_table("nb201-cifar10", source="paper")
+    frames = []
+    for predictor, encodings, size, n_seeds in PLAN:
+        options = {"n_epochs": EPOCHS[size], "random_state": 42} | PREDICTORS[predictor]
+        model = {predictor: BRPNASRegressor("nb201", **options)}
+        inputs = {features: beside_graph(table, features) for features in encodings}
+        seeds = DATA_SEEDS[:n_seeds]
+        rows = evaluate(table, "accuracy", inputs, model, size, seeds, cache=args.cache)
+        frames.append(rows.assign(n_epochs=EPOCHS[size]))
+    write(pd.concat(frames, ignore_index=True), table)
+
+
+def write(results: pd.DataFrame, table: Table) -> None:
+    """Write the table with its provenance, whole or not at all."""
+    used = ("numpy", "scipy", "scikit-learn", "torch")
+    provenance = {
+        "recipe": "data/recipes/brpnas_results.py",
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in used},
+        "files": table.provenance["files"],
+    }
+    content = pa.Table.from_pandas(results, preserve_index=False)
+    content = content.replace_schema_metadata({"provenance": json.dumps(provenance)})
+    OUTPUT.parent.mkdir(exist_ok=True)
+    temporary = OUTPUT.with_suffix(".tmp")
+    pq.write_table(content, temporary)
+    os.replace(temporary, OUTPUT)
+    print(f"{OUTPUT}: {len(results):,} fits")
+
+
+if __name__ == "__main__":
+    main()
