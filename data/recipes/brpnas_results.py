@@ -3,7 +3,8 @@
 Writes ``data/results/brpnas_nb201.parquet``: one row a fit, as `graf_utils.evaluation.evaluate`
 returns them, and the epochs allowed; library versions stand in the file's metadata. Every fit is
 kept in ``_build/results-cache`` as it ends, so the command can be stopped, started and extended: a
-longer plan computes only what is new. ``--ready`` writes the table of what is finished.
+longer plan computes only what is new. The
+table is written after each line of the plan.
 
     GRAF_DATA_DIR=... OMP_NUM_THREADS=1 python data/recipes/brpnas_results.py
 """
@@ -31,7 +32,7 @@ from graf_utils.evaluation import DATA_SEEDS, evaluate
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "data" / "results" / "brpnas_nb201.parquet"
 FEATURES = ("none", "graf", "zcp", "zcp+graf")
-EPOCHS = {32: 250, 128: 250, 1024: 250}
+EPOCHS = {32: 250, 128: 100, 1024: 40}  # 250, 200 and 640 steps of the optimizer
 PREDICTORS: dict[str, dict[str, Any]] = {
     "brp-nas": {},
     "brp-nas-binary": {"head": "binary"},
@@ -41,6 +42,13 @@ PREDICTORS: dict[str, dict[str, Any]] = {
 PLAN = (
     # predictor, features beside the graph, train size, number of data seeds
     ("brp-nas", FEATURES, 32, 10),
+    ("mlp", ("graf", "zcp+graf"), 32, 5),
+    ("brp-nas", FEATURES, 128, 10),
+    ("brp-nas", FEATURES, 1024, 5),
+    ("gin", ("none",), 32, 5),
+    ("brp-nas-binary", FEATURES, 32, 3),
+    ("mlp", ("graf", "zcp+graf"), 128, 5),
+    ("brp-nas", ("one-hot",), 32, 5),
 )
 
 
@@ -64,7 +72,7 @@ def main() -> None:
         seeds = DATA_SEEDS[:n_seeds]
         rows = evaluate(table, "accuracy", inputs, model, size, seeds, cache=args.cache)
         frames.append(rows.assign(n_epochs=EPOCHS[size]))
-    write(pd.concat(frames, ignore_index=True), table)
+        write(pd.concat(frames, ignore_index=True), table)
 
 
 def write(results: pd.DataFrame, table: Table) -> None:
