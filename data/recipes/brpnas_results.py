@@ -12,22 +12,17 @@ table is written after each line of the plan.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from graf_utils.brpnas import BRPNASRegressor
 from graf_utils.datasets import Table, load_table
 from graf_utils.encodings import encode
 from graf_utils.evaluation import DATA_SEEDS, evaluate
+from graf_utils.registry import write_table
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "data" / "results" / "brpnas_nb201.parquet"
@@ -72,26 +67,9 @@ def main() -> None:
         seeds = DATA_SEEDS[:n_seeds]
         rows = evaluate(table, "accuracy", inputs, model, size, seeds, cache=args.cache)
         frames.append(rows.assign(n_epochs=EPOCHS[size]))
-        write(pd.concat(frames, ignore_index=True), table)
-
-
-def write(results: pd.DataFrame, table: Table) -> None:
-    """Write the table with its provenance, whole or not at all."""
-    used = ("numpy", "scipy", "scikit-learn", "torch")
-    provenance = {
-        "recipe": "data/recipes/brpnas_results.py",
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in used},
-        "files": table.provenance["files"],
-    }
-    content = pa.Table.from_pandas(results, preserve_index=False)
-    content = content.replace_schema_metadata({"provenance": json.dumps(provenance)})
-    OUTPUT.parent.mkdir(exist_ok=True)
-    temporary = OUTPUT.with_suffix(".tmp")
-    pq.write_table(content, temporary)
-    os.replace(temporary, OUTPUT)
-    print(f"{OUTPUT}: {len(results):,} fits")
+        recipe = {"recipe": "data/recipes/brpnas_results.py", "files": table.provenance["files"]}
+        write_table(pd.concat(frames, ignore_index=True), OUTPUT, **recipe)
+    print(f"{OUTPUT}: {sum(map(len, frames)):,} fits")
 
 
 if __name__ == "__main__":
