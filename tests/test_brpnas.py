@@ -5,6 +5,7 @@ from itertools import combinations
 
 import networkx as nx
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from bad_input import must_name
@@ -25,7 +26,7 @@ from graf_utils.brpnas import (
     pairwise_loss,
     select_iteratively,
 )
-from graf_utils.datasets import Table
+from graf_utils.datasets import Table, data_path, load_table
 from graf_utils.encodings import encode
 from graf_utils.evaluation import evaluate
 from graf_utils.spaces import DARTS, NB101, NB201, CellSpace, TNB101Macro, get_space
@@ -452,3 +453,27 @@ def test_a_graph_batch_can_be_cut_before_it_is_read():
     part = operation_graphs(replace(batch, edge_ops=batch.edge_ops[2:4]))
     assert (part.node_labels == whole.node_labels[2:4]).all()
     assert (part.receives == whole.receives[2:4]).all()
+
+
+# --- the committed results ------------------------------------------------------------------------
+
+
+def test_the_committed_results_are_whole():
+    results = pd.read_parquet(data_path("results", "brpnas_nb201.parquet"))
+    fits = ["predictor", "encoding", "train_size", "data_seed"]
+    assert not results.duplicated(fits).any()
+    assert results["kendall_tau"].between(0, 1).all()
+    assert (results["n_test"] + results["train_size"] == 9445).all()
+    counted = results[results["predictor"] == "brp-nas"].groupby(["train_size", "encoding"]).size()
+    assert (counted[32][["none", "graf", "zcp", "zcp+graf"]] >= 10).all()
+
+
+def test_a_committed_result_comes_out_again(paper_dir):
+    results = pd.read_parquet(data_path("results", "brpnas_nb201.parquet"))
+    row = results.query("predictor == 'mlp' and encoding == 'graf' and data_seed == 42").iloc[0]
+    table = load_table("nb201-cifar10", source="paper")
+    inputs = {"graf": np.hstack([SPACE.encode(table.architectures), encode(table, "graf")])}
+    model = BRPNASRegressor("nb201", conv="mlp", n_epochs=int(row.n_epochs), random_state=42)
+    options = {"train_sizes": int(row.train_size), "data_seeds": 42, "progress": False}
+    found = evaluate(table, "accuracy", inputs, {"mlp": model}, **options)
+    assert found["kendall_tau"][0] == pytest.approx(row.kendall_tau, abs=0.005)
