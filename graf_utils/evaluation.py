@@ -7,6 +7,7 @@ frame, one row a fit. It runs on any joblib backend and, given a `cache` folder,
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import os
 import tempfile
@@ -374,10 +375,9 @@ def _versions(model: Any) -> list[str]:
     import sklearn
 
     versions = [f"{m.__name__}={m.__version__}" for m in (numpy, scipy, sklearn)]
-    if "XGB" in repr(model):
-        import xgboost
-
-        versions.append(f"xgboost={xgboost.__version__}")
+    for word, module in (("XGB", "xgboost"), ("BRPNAS", "torch")):
+        if word in repr(model):
+            versions.append(f"{module}={importlib.import_module(module).__version__}")
     return versions
 
 

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LONGEST_CELL = 20  # lines; the house rule says about 15
 LARGEST_FILE = 5_000_000  # bytes
-LARGEST_PACKAGE = 3_500  # lines of code; 3,000 before networks and proxies (514)
+LARGEST_PACKAGE = 4_600  # lines of code; a module of one idea each, as the design lists them
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==([A-Za-z0-9.+]+)( ; .+)?$")
 
 
