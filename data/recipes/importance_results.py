@@ -12,20 +12,15 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
-import os
-import platform
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from graf_utils.datasets import Table, load_table
 from graf_utils.encodings import encode
 from graf_utils.explain import importances, redundant_groups
+from graf_utils.registry import write_table
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "data" / "results"
@@ -88,18 +83,11 @@ def compute(space: str, cache: Path) -> tuple[pd.DataFrame, dict[str, str]]:
                     table, target, columns, methods=methods, data_seeds=seed,
                     threshold=None if encoding == GROUPS else THRESHOLD, n_explained=N_EXPLAINED,
                 ).assign(encoding=encoding)  # fmt: skip
-                write(pa.Table.from_pandas(found, preserve_index=False), part)
+                part.parent.mkdir(parents=True, exist_ok=True)
+                write_table(found, part)
                 print(part.stem, flush=True)
             frames.append(pd.read_parquet(part))
     return pd.concat(frames, ignore_index=True), files
-
-
-def write(content: pa.Table, path: Path) -> None:
-    """Write a parquet file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    pq.write_table(content, temporary, compression="zstd")
-    os.replace(temporary, path)
 
 
 def main() -> None:
@@ -107,23 +95,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cache", type=Path, default=ROOT / "_build" / "importances-cache")
     args = parser.parse_args()
-    used = ("numpy", "scipy", "scikit-learn", "pandas", "shap")
     for space in PLAN:
         found, files = compute(space, args.cache)
-        provenance = {
-            "recipe": "data/recipes/importance_results.py",
-            "n_explained": N_EXPLAINED,
-            "threshold": THRESHOLD,
-            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-            "python": platform.python_version(),
-            "versions": {name: version(name) for name in used},
-            "files": files,
-        }
         found = found.astype({"importance": "float32", "rank": "float32"})
-        content = pa.Table.from_pandas(found, preserve_index=False)
-        content = content.replace_schema_metadata({"provenance": json.dumps(provenance)})
         path = OUTPUT / f"importances_{space}.parquet"
-        write(content, path)
+        facts = {"n_explained": N_EXPLAINED, "threshold": THRESHOLD, "files": files}
+        write_table(found, path, recipe="data/recipes/importance_results.py", **facts)
         print(f"{path}: {len(found):,} rows, {path.stat().st_size:,} bytes")
 
 
