@@ -27,7 +27,7 @@ from graf_utils.registry import write_table
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "data" / "results" / "brpnas_nb201.parquet"
 FEATURES = ("none", "graf", "zcp", "zcp+graf")
-EPOCHS = {32: 250, 128: 100, 1024: 40}  # 250, 200 and 640 steps of the optimizer
+EPOCHS = {32: 250, 128: 250, 1024: 250}
 PREDICTORS: dict[str, dict[str, Any]] = {
     "brp-nas": {},
     "brp-nas-binary": {"head": "binary"},
