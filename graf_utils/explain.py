@@ -47,7 +47,7 @@ _REPEATS = 5  # shufflings of a column
 def redundant_groups(X: pd.DataFrame, threshold: float = 1.0) -> dict[str, list[str]]:
     """Groups of columns that order the architectures alike.
 
-    Two columns are as similar as |Spearman's rho|, and complete linkage makes groups in which every
+    Two columns are as similar as the size of Spearman's rho; complete linkage makes groups where every
     pair reaches `threshold`. At 1, the default, a group holds the columns with exactly the same
     order or its reverse: a decision tree splits by order alone, so it cannot tell them apart.
 
@@ -56,7 +56,7 @@ def redundant_groups(X: pd.DataFrame, threshold: float = 1.0) -> dict[str, list[
     X : DataFrame
         A row an architecture; at least two rows.
     threshold : float
-        Least |rho| within a group, above 0 and at most 1.
+        Least size of rho within a group, above 0 and at most 1.
 
     Returns
     -------
@@ -248,12 +248,12 @@ def importances(
     predictor : str or regressor
         As in `graf_utils.evaluation.make_predictor`.
     methods : str or sequence of str
-        Of `METHODS`. ``"shap"`` is the mean of |SHAP value|, in the unit of the target;
+        Of `METHODS`. ``"shap"`` is the mean size of the SHAP values, in the target's unit;
         ``"impurity"`` the share in the decrease of variance inside the trees, on training
         networks; ``"permutation"`` the loss of Kendall tau, for any regressor.
     threshold : float, optional
         Also give importances of the groups of `redundant_groups` at this threshold, found on all
-        architectures of the table: SHAP values are added within a group before |.|, impurity is
+        architectures of the table: SHAP values are added within a group with sign, impurity is
         added, and permutation shuffles the columns of a group together.
     train_size : int
         Training networks.
