@@ -47,9 +47,9 @@ _REPEATS = 5  # shufflings of a column
 def redundant_groups(X: pd.DataFrame, threshold: float = 1.0) -> dict[str, list[str]]:
     """Groups of columns that order the architectures alike.
 
-    Two columns are as similar as the size of Spearman's rho; complete linkage makes groups where every
-    pair reaches `threshold`. At 1, the default, a group holds the columns with exactly the same
-    order or its reverse: a decision tree splits by order alone, so it cannot tell them apart.
+    Two columns are as similar as the size of Spearman's rho; complete linkage makes groups where
+    every pair reaches `threshold`. At 1, the default, a group holds the columns with exactly the
+    same order or its reverse: a decision tree splits by order alone and cannot tell them apart.
 
     Parameters
     ----------

@@ -3,8 +3,7 @@
 Writes ``data/results/brpnas_nb201.parquet``: one row a fit, as `graf_utils.evaluation.evaluate`
 returns them, and the epochs allowed; library versions stand in the file's metadata. Every fit is
 kept in ``_build/results-cache`` as it ends, so the command can be stopped, started and extended: a
-longer plan computes only what is new. The
-table is written after each line of the plan.
+longer plan computes only what is new. The table is written after each line of the plan.
 
     GRAF_DATA_DIR=... OMP_NUM_THREADS=1 python data/recipes/brpnas_results.py
 """
@@ -27,7 +26,7 @@ from graf_utils.registry import write_table
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "data" / "results" / "brpnas_nb201.parquet"
 FEATURES = ("none", "graf", "zcp", "zcp+graf")
-EPOCHS = {32: 250, 128: 250, 1024: 250}
+EPOCHS = 250
 PREDICTORS: dict[str, dict[str, Any]] = {
     "brp-nas": {},
     "brp-nas-binary": {"head": "binary"},
@@ -61,12 +60,12 @@ def main() -> None:
     table = load_table("nb201-cifar10", source="paper")
     frames = []
     for predictor, encodings, size, n_seeds in PLAN:
-        options = {"n_epochs": EPOCHS[size], "random_state": 42} | PREDICTORS[predictor]
+        options = {"n_epochs": EPOCHS, "random_state": 42} | PREDICTORS[predictor]
         model = {predictor: BRPNASRegressor("nb201", **options)}
         inputs = {features: beside_graph(table, features) for features in encodings}
         seeds = DATA_SEEDS[:n_seeds]
         rows = evaluate(table, "accuracy", inputs, model, size, seeds, cache=args.cache)
-        frames.append(rows.assign(n_epochs=EPOCHS[size]))
+        frames.append(rows.assign(n_epochs=EPOCHS))
         recipe = {"recipe": "data/recipes/brpnas_results.py", "files": table.provenance["files"]}
         write_table(pd.concat(frames, ignore_index=True), OUTPUT, **recipe)
     print(f"{OUTPUT}: {sum(map(len, frames)):,} fits")
