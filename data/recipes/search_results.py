@@ -1,0 +1,152 @@
+"""Every search method on six tasks, 50 seeds each: the runs of chapter 8.
+
+Writes ``data/results/search.parquet``: of every run the evaluations at which the incumbent changed,
+and the last; and ``search_pareto.parquet``: the hypervolume of every run with two objectives after
+each batch. An hour of one core; each seed is kept in ``_build/search-cache`` as it ends, so the
+command can be stopped and started. The settings of `graf_utils.search` were chosen on seeds 1000 to
+1003 of NAS-Bench-201 CIFAR-10; the seeds here are others.
+
+    GRAF_DATA_DIR=... OMP_NUM_THREADS=1 python data/recipes/search_results.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from graf_utils.datasets import Table, load_table
+from graf_utils.registry import write_table
+from graf_utils.search import Candidates, hypervolume, pareto_front, search
+
+ROOT = Path(__file__).resolve().parents[2]
+OUTPUT = ROOT / "data" / "results"
+SEEDS = range(50)
+KEYS = ["table", "source", "target", "method", "encoding", "option", "seed"]
+OPTIONS: dict[str, dict[str, Any]] = {
+    "": {},
+    "prune": {"prune": True},
+    "guided": {"guided": True},
+    "k-centre": {"start": "k-centre"},
+}
+RUNS = (  # method, encoding, option; random, evolution and local search without one see no features
+    ("random", "graf", ""),
+    ("random", "graf", "prune"),
+    ("evolution", "graf", ""),
+    ("evolution", "graf", "guided"),
+    ("local", "graf", ""),
+    ("local", "graf", "guided"),
+    ("predictor", "one-hot", ""),
+    ("predictor", "graf", ""),
+    ("predictor", "graf", "k-centre"),
+    ("predictor", "graf", "prune"),
+    ("predictor", "zcp+graf", ""),
+)
+TASKS = (  # table, source, target, budget
+    ("nb201-cifar10", "paper", "accuracy", 300),
+    ("nb201-cifar10", "embedded", "accuracy", 300),
+    ("nb201-accuracy", "paper", "imagenet16-120", 150),
+    ("tnb101-micro", "paper", "class_scene", 150),
+    ("tnb101-micro", "paper", "autoencoder", 150),
+)
+PARETO = ("nb201-hardware-cifar10", "paper", "edgegpu_latency", 150)
+
+
+@dataclass
+class Task:
+    """A table with what is raised, what the incumbent is reported on, and candidates."""
+
+    table: Table
+    target: str
+    budget: int
+    values: Any
+    test: Any = None
+
+    @classmethod
+    def of(cls, name: str, source: str, target: str, budget: int) -> Task:
+        """Load it; CIFAR-10 of the paper has a test accuracy, hardware gets an accuracy."""
+        table, test = load_table(name, source=source), None
+        values = table.target(target)
+        if (name, source) == ("nb201-cifar10", "paper"):
+            test = matched(table, load_table("nb201-test-accuracy", source="paper"), "accuracy")
+        if name == PARETO[0]:
+            accuracy = load_table("nb201-cifar10", source="paper")
+            accuracy = matched(table, accuracy, "accuracy")
+            values = pd.DataFrame({"accuracy": accuracy, "speed": -values})
+        return cls(table, target, budget, values, test)
+
+    def frames(self, cache: Path) -> list[pd.DataFrame]:
+        """Every run, by seed, from the cache or computed."""
+        pools = {e: Candidates.of(self.table, e) for e in sorted({run[1] for run in RUNS})}
+        cost = pools["graf"].space.cost(self.table.architectures)[:, 1]
+        frames = []
+        for seed in SEEDS:
+            part = cache / f"{self.table.name}.{self.table.source}.{self.target}.{seed}.parquet"
+            if not part.exists():
+                found = [self.run(pools, cost / cost.mean(), *run, seed) for run in RUNS]
+                part.parent.mkdir(parents=True, exist_ok=True)
+                write_table(pd.concat(found, ignore_index=True), part)
+                print(part.stem, flush=True)
+            frames.append(pd.read_parquet(part))
+        return frames
+
+    def run(
+        self, pools: Any, cost: Any, method: str, encoding: str, option: str, seed: int
+    ) -> pd.DataFrame:
+        """One run, cut down to what the chapter needs."""
+        start = time.process_time()
+        options = OPTIONS[option] | {"test": self.test, "cost": cost, "random_state": seed}
+        curve = search(pools[encoding], self.values, method, self.budget, **options)
+        seconds = round(time.process_time() - start, 3)
+        kept = self.areas(curve) if isinstance(self.values, pd.DataFrame) else self.changes(curve)
+        names = (self.table.name, self.table.source, self.target, method, encoding, option, seed)
+        kept = kept.assign(**dict(zip(KEYS, names, strict=True)), cpu_seconds=seconds)
+        return kept[[*KEYS, *(name for name in kept if name not in KEYS)]]
+
+    def changes(self, curve: pd.DataFrame) -> pd.DataFrame:
+        """The evaluations at which the incumbent changed, and the last."""
+        new = curve["incumbent"] != curve["incumbent"].shift()
+        new.iloc[-1] = True
+        kept = curve[new].drop(columns=["candidate", "value"])
+        return kept if "test" in kept else kept.assign(test=np.nan)
+
+    def areas(self, curve: pd.DataFrame) -> pd.DataFrame:
+        """The hypervolume after each ten evaluations, as a share of that of the true front."""
+        values = self.values.to_numpy()
+        front = values[pareto_front(values)]
+        worst, whole = front.min(axis=0), hypervolume(front, front.min(axis=0))
+        kept = curve[(curve["evaluation"] % 10 == 0) & (curve["evaluation"] >= 20)]
+        seen = curve[list(self.values)].to_numpy()
+        shares = [hypervolume(seen[:n], worst) / whole for n in kept["evaluation"]]
+        return kept[["evaluation", "cost"]].assign(hypervolume=shares)
+
+
+def matched(table: Table, other: Table, target: str) -> Any:
+    """A target of another table, in the order of the architectures of this one."""
+    row = {cell: i for i, cell in enumerate(other.architectures)}
+    return other.target(target)[[row[cell] for cell in table.architectures]]
+
+
+def main() -> None:
+    """Run all tasks and write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cache", type=Path, default=ROOT / "_build" / "search-cache")
+    args = parser.parse_args()
+    for name, tasks in (("search", TASKS), ("search_pareto", (PARETO,))):
+        frames, files = [], {}
+        for task in [Task.of(*task) for task in tasks]:
+            frames += task.frames(args.cache)
+            files |= task.table.provenance["files"]
+        found = pd.concat(frames, ignore_index=True)
+        path = OUTPUT / f"{name}.parquet"
+        write_table(found, path, recipe="data/recipes/search_results.py", files=files)
+        print(f"{path}: {len(found):,} rows, {path.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()
