@@ -201,8 +201,7 @@ def _points(values: Any) -> NDArray[np.float64]:
 class _Run:
     """What a method can see: the candidates, what was evaluated, and the guidance learnt from it.
 
-    Guidance is learnt again after every `batch_size` evaluations; with several objectives their
-    weights are drawn again then as well.
+    Guidance is learnt again after every `batch` evaluations.
     """
 
     def __init__(self, candidates: Candidates, batch: int, prune: bool, guided: bool, seed: Any):
@@ -211,46 +210,53 @@ class _Run:
         self.unseen = np.ones(len(candidates), dtype=bool)
         self.order: list[int] = []
         self.values: list[NDArray[np.float64]] = []
-        self.learnt_at = -1
+        self.weights = np.ones(1)
+        self.learnt_at = 0
 
     def add(self, indices: list[int], values: NDArray[np.float64]) -> None:
         self.order += indices
         self.values += list(values)
         self.unseen[indices] = False
-        if len(self.order) - self.learnt_at >= self.batch or self.learnt_at < 0:
+        if len(self.weights) != values.shape[1]:
+            self.weights = np.ones(values.shape[1]) / values.shape[1]
+        if not self.learnt_at or len(self.order) - self.learnt_at >= self.batch:
             self.learnt_at = len(self.order)
-            self.weights = self.rng.dirichlet(np.ones(values.shape[1]))
-            self.__dict__.pop("forest", None)
-            self.__dict__.pop("trees", None)
-            self.__dict__.pop("allowed", None)
+            for name in ("forest", "trees", "allowed"):
+                self.__dict__.pop(name, None)
 
-    def scores(self) -> NDArray[np.float64]:
-        """One number for each candidate evaluated, the higher the better."""
-        values = np.array(self.values)
+    def turn(self) -> None:
+        """Draw another direction where there are several objectives."""
+        if len(self.weights) > 1:
+            self.weights = self.rng.dirichlet(np.ones(len(self.weights)))
+
+    def scores(self, values: Any = None) -> NDArray[np.float64]:
+        """One number, the higher the better, for each candidate evaluated, or for other values."""
+        known = np.array(self.values)
+        values = known if values is None else values
         if values.shape[1] == 1:
             return values[:, 0]
-        span = np.ptp(values, axis=0)
-        scaled = (values - values.min(axis=0)) / np.where(span > 0, span, 1)
-        weighted = scaled * self.weights
+        span = np.ptp(known, axis=0)
+        scaled = (values - known.min(axis=0)) / np.where(span > 0, span, 1)
         # augmented Tchebycheff function, ParEGO (Knowles, 2006), turned round for a maximum
-        return (weighted - self.weights).min(axis=1) + 0.05 * weighted.sum(axis=1)
+        return ((scaled - 1) * self.weights).min(axis=1) + 0.05 * scaled @ self.weights
 
     @cached_property
     def forest(self) -> RandomForestRegressor:
-        forest = RandomForestRegressor(
-            _TREES, max_features=1 / 3, random_state=self.rng.randint(2**31 - 1)
-        )
-        return forest.fit(self.candidates.matrix[self.order], self.scores())
+        """Fitted to all objectives of all evaluated."""
+        seed = self.rng.randint(2**31 - 1)
+        forest = RandomForestRegressor(_TREES, max_features=1 / 3, random_state=seed)
+        y = np.array(self.values)
+        return forest.fit(self.candidates.matrix[self.order], y[:, 0] if y.shape[1] == 1 else y)
 
     @cached_property
     def trees(self) -> NDArray[np.float64]:
-        """What each tree predicts for each candidate, (n_trees, n)."""
+        """What each tree predicts, (n_trees, n, n_objectives)."""
         x = self.candidates.matrix
-        return np.array([tree.tree_.predict(x)[:, 0] for tree in self.forest.estimators_])
+        found = [tree.tree_.predict(x) for tree in self.forest.estimators_]
+        return np.reshape(found, (len(found), len(x), -1))
 
-    @property
     def predicted(self) -> NDArray[np.float64]:
-        return self.trees.mean(axis=0)
+        return self.scores(self.trees.mean(axis=0))
 
     @cached_property
     def allowed(self) -> NDArray[np.bool_]:
@@ -285,7 +291,7 @@ class _Run:
         near = self.candidates.neighbours(index)
         near = self.rng.permutation(near[self.open[near]])
         if self.guided and len(near):
-            near = near[np.argsort(-self.predicted[near], kind="stable")]
+            near = near[np.argsort(-self.predicted()[near], kind="stable")]
         return near
 
 
@@ -297,6 +303,7 @@ def _random(run: _Run) -> Iterator[list[int]]:
 def _evolution(run: _Run) -> Iterator[list[int]]:
     population = deque(range(len(run.order)))  # positions in the order of evaluation
     while True:
+        run.turn()
         scores = run.scores()
         drawn = run.rng.choice(population, min(_TOURNAMENT, len(population)), replace=False)
         parent = run.order[drawn[scores[drawn].argmax()]]
@@ -315,19 +322,21 @@ def _local(run: _Run) -> Iterator[list[int]]:
                 at = len(scores) - 1
                 break
         else:
+            run.turn()
             yield run.draw(1)
             at = len(run.order) - 1
 
 
 def _predictor(run: _Run) -> Iterator[list[int]]:
     while True:
-        left, mean = np.flatnonzero(run.open).tolist(), run.predicted
+        left = np.flatnonzero(run.open)
         chosen: list[int] = []
         for tree in run.rng.randint(_TREES, size=min(run.batch, len(left))):
-            opinion = run.trees[tree, left]
-            best = [left[i] for i in np.flatnonzero(opinion == opinion.max())]
-            chosen.append(max(best, key=mean.__getitem__))
-            left.remove(chosen[-1])
+            run.turn()
+            opinion = run.scores(run.trees[tree, left])
+            best = left[opinion == opinion.max()]
+            chosen.append(int(best[run.predicted()[best].argmax()]))
+            left = left[left != chosen[-1]]
         yield chosen
 
 
@@ -381,8 +390,9 @@ def search(
     candidates : Candidates
     objective : array-like of shape (n,) or (n, n_objectives), or callable
         What is to be raised, for each candidate; turn the sign of a cost. A callable is given a
-        list of architectures and returns a row for each. With several objectives, every batch
-        raises another augmented Tchebycheff function of them (ParEGO; Knowles, 2006).
+        list of architectures and returns a row for each. With several objectives, an augmented
+        Tchebycheff function of them is raised, with new random weights for every proposal (local
+        search: from restart to restart), as in ParEGO (Knowles, 2006).
     method : str
         Of `METHODS`.
     budget : int

@@ -16,6 +16,7 @@ TABLES = (
     "test_features",
     "test_own_space",
     "test_explain",
+    "test_search",
 )
 
 
