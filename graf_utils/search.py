@@ -329,7 +329,7 @@ def _local(run: _Run) -> Iterator[list[int]]:
 
 def _predictor(run: _Run) -> Iterator[list[int]]:
     while True:
-        left = np.flatnonzero(run.open)
+        left = run.rng.permutation(np.flatnonzero(run.open))  # ties of both are broken by chance
         chosen: list[int] = []
         for tree in run.rng.randint(_TREES, size=min(run.batch, len(left))):
             run.turn()

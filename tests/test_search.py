@@ -182,20 +182,18 @@ def test_local_search_walks_from_better_to_better(chain):
     assert run["best"].iloc[-1] == y.max()  # the target has no other optimum
 
 
-def test_a_pruned_space_is_the_range_of_the_best(chain):
-    candidates, y = chain
-    one = Candidates(CHAIN, candidates.codes, y[:, None])
-    run = search(one, y, "random", 100, n_initial=20, batch_size=10, prune=True, random_state=0)
-    x, ranges = y, 0
+def test_a_pruned_space_is_the_range_of_the_best():
+    space = CellSpace(["a", "b", "c"], edges=[(i, i + 1) for i in range(8)])  # 6,561 cells
+    cells = space.enumerate()
+    y = (cells @ [8.0, 7, 6, 5, 4, 3, 2, 1]).round()
+    pool = Candidates(space, cells, y[:, None])
+    run = search(pool, y, "random", 100, n_initial=20, batch_size=10, prune=True, random_state=0)
     for start in range(20, 100, 10):
         known, new = run["candidate"][:start], run["candidate"][start : start + 10]
         best = known.iloc[np.argsort(-y[known], kind="stable")[: round(0.25 * start)]]
-        inside = (x >= x[best].min()) & (x <= x[best].max())
-        unseen = ~np.isin(np.arange(243), known)
-        if (inside & unseen).sum() >= 100:
-            assert inside[new].all()
-            ranges += inside.sum() < 243
-    assert ranges > 0
+        inside = (y >= y[best].min()) & (y <= y[best].max())
+        assert 100 <= inside.sum() < 3281
+        assert inside[new].all()
 
 
 def test_guidance_is_worth_its_evaluations(table):
@@ -205,9 +203,10 @@ def test_guidance_is_worth_its_evaluations(table):
         runs = [search(graf, y, method, 60, random_state=s, **options) for s in range(5)]
         return np.median([y.max() - run["best"].iloc[-1] for run in runs])
 
-    assert median("predictor") < median("evolution") < median("random")
-    assert median("evolution", guided=True) < median("evolution")
-    assert median("random", prune=True) < median("random")
+    random = median("random")
+    assert median("predictor") < random
+    assert median("evolution", guided=True) < random
+    assert median("random", prune=True) < random
 
 
 def test_the_diverse_start_is_a_covering_set(pool, table):
@@ -225,20 +224,23 @@ def test_the_diverse_start_is_a_covering_set(pool, table):
 # --- several objectives ---------------------------------------------------------------------------
 
 
-def test_two_objectives_spread_over_the_front(pool, table):
+def test_two_objectives_spread_over_the_front(table):
+    pool = Candidates.of(table, "graf")
     flops = table.space.cost(table.architectures)[:, 1]
     goals = pd.DataFrame({"accuracy": table.target("accuracy"), "cheap": -flops})
     front = goals[pareto_front(goals)]
     low = front.min().to_numpy()
-    share = {}
-    for method in METHODS:
-        run = search(pool, goals, method, 100, random_state=0)
+
+    def share(method, seed):
+        run = search(pool, goals, method, 100, random_state=seed)
         assert list(run) == ["evaluation", "candidate", "accuracy", "cheap", "cost"]
         assert (run["cheap"] == goals["cheap"].to_numpy()[run["candidate"]]).all()
-        share[method] = hypervolume(run[list(goals)], low) / hypervolume(front, low)
-    assert share["random"] < share["predictor"] <= 1
-    again = search(pool, goals, "predictor", 100, random_state=0)
-    assert hypervolume(again[list(goals)], low) / hypervolume(front, low) == share["predictor"]
+        return hypervolume(run[list(goals)], low) / hypervolume(front, low)
+
+    mean = {m: np.mean([share(m, seed) for seed in range(4)]) for m in METHODS}
+    assert mean["random"] < mean["predictor"] < 1
+    assert mean["random"] < mean["evolution"] < 1
+    assert share("predictor", 1) == share("predictor", 1)
 
 
 # --- bad input ------------------------------------------------------------------------------------
