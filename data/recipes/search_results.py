@@ -49,7 +49,7 @@ RUNS = (  # method, encoding, option; random, evolution and local search without
 )
 TASKS = (  # table, source, target, budget
     ("nb201-cifar10", "paper", "accuracy", 300),
-    ("nb201-cifar10", "embedded", "accuracy", 300),
+    ("nb201-cifar10", "embedded", "accuracy", 200),
     ("nb201-accuracy", "paper", "imagenet16-120", 150),
     ("tnb101-micro", "paper", "class_scene", 150),
     ("tnb101-micro", "paper", "autoencoder", 150),
@@ -115,6 +115,15 @@ class Task:
         kept = curve[new].drop(columns=["candidate", "value"])
         return kept if "test" in kept else kept.assign(test=np.nan)
 
+    def finished(self, cache: Path) -> pd.DataFrame:
+        """All runs, with their regret and the way from the median network to the best."""
+        found = pd.concat(self.frames(cache), ignore_index=True)
+        if isinstance(self.values, pd.DataFrame):
+            return found
+        top = self.values.max()
+        found["test_regret"] = np.nan if self.test is None else self.test.max() - found["test"]
+        return found.assign(regret=top - found["best"], spread=top - np.median(self.values))
+
     def areas(self, curve: pd.DataFrame) -> pd.DataFrame:
         """The hypervolume after each ten evaluations, as a share of that of the true front."""
         values = self.values.to_numpy()
@@ -140,7 +149,7 @@ def main() -> None:
     for name, tasks in (("search", TASKS), ("search_pareto", (PARETO,))):
         frames, files = [], {}
         for task in [Task.of(*task) for task in tasks]:
-            frames += task.frames(args.cache)
+            frames.append(task.finished(args.cache))
             files |= task.table.provenance["files"]
         found = pd.concat(frames, ignore_index=True)
         path = OUTPUT / f"{name}.parquet"
