@@ -17,7 +17,7 @@ from torch import nn
 from graf_utils import load_table, proxies
 from graf_utils.networks import build_network
 from graf_utils.proxies import PROXIES, Run, image_batch, main, score, score_network
-from graf_utils.spaces import NB201
+from graf_utils.spaces import DARTS, NB201
 
 SPACE = NB201()
 CELL = (2, 3, 0, 4, 2, 1)
@@ -313,6 +313,18 @@ def test_kill_and_resume(tmp_path):
     pd.testing.assert_frame_equal(resumed, whole, check_exact=True)
     lines = [json.loads(line) for line in file.read_text().splitlines()][1:]
     assert sorted(tuple(line["architecture"]) for line in lines) == sorted(cells)
+
+
+def test_a_checkpoint_of_nested_genotypes_is_read(tmp_path, monkeypatch):
+    """DARTS writes an architecture as tuples of tuples, which come back as such."""
+    genotypes = DARTS().decode(DARTS().sample(2, random_state=0))
+    options = {"space": "darts", "width": 4, "cells": 3, "progress": False}
+    file = tmp_path / "scores.jsonl"
+    first = score(genotypes, ["params", "l2_norm"], BATCH, checkpoint=file, **options)
+    monkeypatch.setattr(proxies, "_score_one", None)  # nothing is left to compute
+    again = score(genotypes, ["params", "l2_norm"], BATCH, checkpoint=file, **options)
+    pd.testing.assert_frame_equal(again, first)
+    assert list(again["architecture"]) == genotypes
 
 
 def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
