@@ -289,9 +289,7 @@ class _Job:
             self.store.write(self.key, scores)
 
 
-def _run(
-    job: _Job, x: NDArray[np.float64], y: NDArray[np.float64]
-) -> tuple[int, dict[str, float]]:
+def _run(job: _Job, x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[int, dict[str, float]]:
     train, test = train_test_split(np.arange(len(y)), train_size=job.size, random_state=job.seed)
     model = clone(job.model)
     start = time.process_time()
