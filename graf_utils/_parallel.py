@@ -40,7 +40,9 @@ def unordered(
     yield from parallel(joblib.delayed(function)(*call) for call in calls)
 
 
-def _on_dask(function: Callable[..., Any], calls: list[tuple[Any, ...]], backend: Any) -> Any:
+def _on_dask(
+    function: Callable[..., Any], calls: list[tuple[Any, ...]], backend: Any
+) -> Iterator[Any]:
     from distributed import as_completed
 
     client, arrays = backend.client, {}
@@ -58,9 +60,9 @@ def _on_dask(function: Callable[..., Any], calls: list[tuple[Any, ...]], backend
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sending large graph")
         columns = [[place(part) for part in column] for column in zip(*calls, strict=True)]
-        waiting = as_completed(
-            client.map(function, *columns, pure=False, **backend.submit_kwargs)
-        )  # the only list of the futures: a result that was read is not made again
+        futures = client.map(function, *columns, pure=False, **backend.submit_kwargs)
+        waiting = as_completed(futures, loop=client.loop)
+        del futures  # else what a dead worker had finished, and we have read, is made again
     try:
         for future in waiting:
             yield future.result()
