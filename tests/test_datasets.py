@@ -105,14 +105,14 @@ def test_embedded_provenance_names_licence_citation_units_and_hash(embedded):
     assert set(provenance["units"]) == set(embedded.targets) == set(provenance["higher_is_better"])
     assert provenance["higher_is_better"]["accuracy"]
     assert not provenance["higher_is_better"]["analog_drift_1h_sd"]
-    content = data_path("nb201_cifar10_analog.parquet").read_bytes()
-    digest = hashlib.sha256(content).hexdigest()
-    assert provenance["files"] == {"nb201_cifar10_analog.parquet": digest}
+    names = ("nb201_cifar10_analog.parquet", "nb201_zero_cost.parquet")
+    digests = {name: hashlib.sha256(data_path(name).read_bytes()).hexdigest() for name in names}
+    assert provenance["files"] == digests
     assert data_path("NOTICE-analog-nasbench.md").is_file()
 
 
 def test_damaged_embedded_table_is_refused(tmp_path):
-    for name in ("registry.toml", "nb201_cifar10_analog.parquet"):
+    for name in ("registry.toml", "nb201_cifar10_analog.parquet", "nb201_zero_cost.parquet"):
         tmp_path.joinpath(name).write_bytes(data_path(name).read_bytes())
     registry = Registry.read(tmp_path / "registry.toml")
     assert len(load_table("nb201-cifar10", registry=registry)) == 9445
