@@ -28,6 +28,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,7 @@ from PIL import __version__ as pillow_version
 from scipy.ndimage import gaussian_filter
 from scipy.stats import kendalltau
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from graf_utils.networks import build_network
 from graf_utils.registry import write_table
@@ -52,7 +54,7 @@ FOLDER = Path("/usr/share/datasets/fashion-mnist")
 SPACE = get_space("nb201")
 CLASSES = 10
 SEEDS = (0, 1)
-EPSILONS = (1, 2, 4, 8)  # in 1/255
+EPSILONS = (2, 4, 8, 16)  # in 1/255
 NOISE_SD, BLUR_SD, JPEG_QUALITY = 0.2, 2.0, 5
 TARGETS = ("accuracy", *(f"fgsm_{e}" for e in EPSILONS), *(f"pgd_{e}" for e in EPSILONS))
 TARGETS += ("noise", "blur", "jpeg")
@@ -62,17 +64,17 @@ TARGETS += ("noise", "blur", "jpeg")
 class Setting:
     """How networks are trained and attacked."""
 
-    size: int = 12  # height and width of the images
-    width: int = 8
+    size: int = 8  # height and width of the images
+    width: int = 16
     cells: int = 1
-    n_train: int = 2000
+    n_train: int = 1000
     n_test: int = 1000
-    n_attacked: int = 500  # the first of the test images
-    epochs: int = 6
+    n_attacked: int = 400  # the first of the test images
+    epochs: int = 4
     batch: int = 64
-    rate: float = 0.1
+    rate: float = 0.05
     decay: float = 5e-4
-    steps: int = 5  # of PGD
+    steps: int = 4  # of PGD
 
 
 SETTING = Setting()
@@ -186,6 +188,7 @@ def train(cell: tuple[int, ...], seed: int, data: Data, setting: Setting) -> nn.
         cell, SPACE, setting.width, setting.cells, CLASSES, in_channels=1, random_state=weights
     )
     network = nn.Sequential(Normalise(data.mean, data.sd), network).train()
+    network = network.to(memory_format=torch.channels_last)  # a third faster
     optimiser = torch.optim.SGD(
         network.parameters(), setting.rate, 0.9, weight_decay=setting.decay, nesterov=True,
         fused=True,
@@ -203,7 +206,17 @@ def train(cell: tuple[int, ...], seed: int, data: Data, setting: Setting) -> nn.
             loss.backward()
             optimiser.step()
             schedule.step()
-    return network.eval().requires_grad_(False)
+    return fold(network.eval()).requires_grad_(False)
+
+
+def fold(network: nn.Module) -> nn.Module:
+    """Put each batch norm into the convolution before it: the same function, faster."""
+    for module in list(network.modules()):
+        pairs = list(pairwise(module)) if isinstance(module, nn.Sequential) else []
+        for k, (first, second) in enumerate(pairs):
+            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                module[k], module[k + 1] = fuse_conv_bn_eval(first, second), nn.Identity()
+    return network
 
 
 # --- attacks ------------------------------------------------------------------------------------
@@ -220,7 +233,8 @@ def gradient(network: nn.Module, images: Tensor, labels: Tensor) -> tuple[Tensor
 def right(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     """Which images are classified right."""
     with torch.inference_mode():
-        return torch.cat([network(part).argmax(1) for part in images.split(250)]) == labels
+        found = [network(part).argmax(1) for part in images.split(250)]
+    return torch.cat(found) == labels
 
 
 def fgsm(images: Tensor, slope: Tensor, epsilon: float) -> Tensor:
@@ -235,6 +249,7 @@ def pgd(
     epsilon: float,
     steps: int,
     step_size: float | None = None,
+    slope: Tensor | None = None,
 ) -> Tensor:
     """Projected gradient descent in the L-infinity ball (Madry et al., 2018), from its centre.
 
@@ -250,6 +265,8 @@ def pgd(
     steps : int
     step_size : float, optional
         2.5 epsilon / steps by default, but at most epsilon.
+    slope : Tensor, optional
+        The gradient at the images, if it is known and all are classified right.
 
     Returns
     -------
@@ -260,9 +277,10 @@ def pgd(
         step_size = min(2.5 / steps, 1) * epsilon
     low, high = (images - epsilon).clamp(min=0), (images + epsilon).clamp(max=1)
     found, alive = images.clone(), torch.arange(len(images))
-    for _ in range(steps):
-        slope, good = gradient(network, found[alive], labels[alive])
-        alive, slope = alive[good], slope[good]
+    for step in range(steps):
+        if step or slope is None:
+            slope, good = gradient(network, found[alive], labels[alive])
+            alive, slope = alive[good], slope[good]
         if not len(alive):
             break
         moved = found[alive] + step_size * slope.sign()
@@ -280,28 +298,27 @@ def assess(network: nn.Module, data: Data, setting: Setting) -> dict[str, float]
     good = right(network, images, labels)
     shares = {"accuracy": good.float().mean().item()}
     n = setting.n_attacked
-    images, good, n_labels = images[:n][good[:n]], good[:n], labels[:n][good[:n]]
-    parts = [gradient(network, x, y)[0] for x, y in _parts(images, n_labels)]
-    slope = torch.cat(parts) if parts else images
+    images, alive = images[:n][good[:n]], labels[:n][good[:n]]
+    slopes = [gradient(network, x, y)[0] for x, y in _parts(images, alive)]
+    slope = torch.cat(slopes) if slopes else images
     for epsilon in EPSILONS:
         attacked = fgsm(images, slope, epsilon / 255)
-        shares[f"fgsm_{epsilon}"] = right(network, attacked, n_labels).sum().item() / n
+        shares[f"fgsm_{epsilon}"] = right(network, attacked, alive).sum().item() / n
     for epsilon in EPSILONS:
-        kept = []
-        for x, y in _parts(images, n_labels):
-            attacked = pgd(network, x, y, epsilon / 255, setting.steps)
-            kept.append(right(network, attacked, y))
-        kept = torch.cat(kept) if kept else torch.zeros(0, dtype=torch.bool)
-        images, n_labels = images[kept], n_labels[kept]
+        kept = torch.ones(len(images), dtype=torch.bool)
+        for part, x, y, g in _parts(torch.arange(len(images)), images, alive, slope):
+            attacked = pgd(network, x, y, epsilon / 255, setting.steps, slope=g)
+            kept[part] = right(network, attacked, y)
+        images, alive, slope = images[kept], alive[kept], slope[kept]
         shares[f"pgd_{epsilon}"] = len(images) / n
     for name, corrupted in data.corrupted.items():
         shares[name] = right(network, corrupted, labels).float().mean().item()
     return {name: 100 * shares[name] for name in TARGETS}
 
 
-def _parts(images: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    if len(images):
-        yield from zip(images.split(250), labels.split(250), strict=True)
+def _parts(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    if len(tensors[0]):
+        yield from zip(*(tensor.split(250) for tensor in tensors), strict=True)
 
 
 # --- sample, runs, table ------------------------------------------------------------------------
@@ -405,11 +422,18 @@ def agreement(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+_TRIED = replace(SETTING, n_attacked=500, epochs=5, rate=0.1)
+_NARROW = replace(_TRIED, width=8, n_train=2000)
 CANDIDATES = {
-    "base": SETTING,
-    "4 channels": replace(SETTING, width=4),
-    "12 epochs": replace(SETTING, epochs=12),
-    "batch 128": replace(SETTING, batch=128),
+    "chosen": SETTING,
+    "5 epochs": replace(_TRIED, rate=0.05),
+    "5 epochs, rate 0.1": _TRIED,
+    "1 epoch of 4000, rate 0.1": replace(_TRIED, n_train=4000, epochs=1),
+    "32 channels, batch 32, 2 epochs, rate 0.1": replace(_TRIED, width=32, batch=32, epochs=2),
+    "8 channels, batch 128, 5 epochs of 2000, rate 0.1": replace(_NARROW, batch=128),
+    "8 channels, batch 128, 5 epochs of 2000, rate 0.3": replace(_NARROW, batch=128, rate=0.3),
+    "8 channels, 3 epochs of 2000, rate 0.1": replace(_NARROW, epochs=3),
+    "8 channels, 12 pixels, 2 epochs of 2000, rate 0.1": replace(_NARROW, size=12, epochs=2),
 }
 
 
@@ -417,12 +441,13 @@ def try_settings(folder: Path, cache: Path, n: int = 24) -> None:
     """Compare settings on the first cells of the order."""
     parts = []
     for name, setting in CANDIDATES.items():
-        file = cache / f"{name.replace(' ', '-')}.jsonl"
+        digest = hashlib.sha256(repr(setting).encode()).hexdigest()[:8]
+        file = cache / ("runs.jsonl" if setting == SETTING else f"trial-{digest}.jsonl")
         frame = runs(ordered_cells()[:n], load(folder, setting), setting, file)
         seconds = frame[["seconds_train", "seconds_assess"]].mean()
         parts.append(agreement(frame).assign(setting=name, **seconds))
-        print(name, seconds.round(2).to_dict(), asdict(setting))
-        print(parts[-1].round(3).to_string(index=False), flush=True)
+        print(f"{name}: {file.name}, {seconds.sum():.2f} s, mean tau and share between cells",
+              parts[-1][["kendall_tau", "between_cells"]].mean().round(3).tolist())  # fmt: skip
     settings = {name: asdict(setting) for name, setting in CANDIDATES.items()}
     recipe = "data/recipes/nb201_fashion.py --trials"
     write_table(pd.concat(parts, ignore_index=True), TRIALS, recipe=recipe, settings=settings)
@@ -440,7 +465,7 @@ def main() -> None:
     until = time.time() + 60 * args.minutes
     torch.set_num_threads(1)
     if args.trials:
-        try_settings(args.folder, args.cache / "trials")
+        try_settings(args.folder, args.cache)
         return
     data = load(args.folder, SETTING)
     frame = runs(ordered_cells()[: args.cells], data, SETTING, args.cache / "runs.jsonl", until)
