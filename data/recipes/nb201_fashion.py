@@ -488,6 +488,7 @@ def main() -> None:
         "blur_sd": BLUR_SD,
         "jpeg_quality": JPEG_QUALITY,
         "pillow": pillow_version,
+        "torch": torch.__version__,
         "vectors": torch.backends.cpu.get_cpu_capability(),
         "cpu_seconds": round(float(seconds.sum())),
     }
