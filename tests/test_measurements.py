@@ -4,6 +4,7 @@ import importlib.util
 import itertools
 import json
 import os
+import sys
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,7 @@ SPACE = NB201()
 
 def recipe(name):
     spec = importlib.util.spec_from_file_location(name, data_path("recipes", f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 

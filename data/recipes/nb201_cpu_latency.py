@@ -12,7 +12,7 @@ table is needed; where the published Raspberry Pi latencies are at hand, they ar
 The second command measures 300 cells two more times, each in a process of its own, writes
 ``data/results/cpu_latency_repeats.parquet`` and prints the rank correlations of the data sheet.
 
-How: in each of 3 rounds the cells are taken in another random order. Of each the network is built,
+How: in each of 2 rounds the cells are taken in another random order. Of each the network is built,
 run once without being timed, then 5 times. A reference cell is timed likewise before every 20
 cells. The times of a block of 20 are divided by the reference's factor: its median over the two
 measurements around the block and the two next to these, over its median in the run.
@@ -45,7 +45,7 @@ OUTPUT = ROOT / "data" / "nb201_cpu_latency.parquet"
 REPEATS = ROOT / "data" / "results" / "cpu_latency_repeats.parquet"
 SPACE = get_space("nb201")
 REFERENCE = (2, 0, 4, 3, 2, 0)  # two 3x3, one 1x1, a pool and two skips
-ROUNDS, TIMED, BLOCK, CHUNK = 3, 5, 20, 200
+ROUNDS, TIMED, BLOCK, CHUNK = 2, 5, 20, 200
 N_CHECKED = 300
 RUNS = {"table": 0, "a": 1, "b": 2}  # name: seed of the orders
 
