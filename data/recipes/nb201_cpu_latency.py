@@ -2,20 +2,23 @@
 
 Writes ``data/nb201_cpu_latency.parquet``: the latency of the benchmark's full network (16 channels,
 5 cells a stage) around each of the 9,445 valid cells, for one image of 32 by 32 pixels, and what
-can be counted without measuring. Half an hour of one core. Every chunk of cells is kept in
+can be counted without measuring. A quarter of an hour of one core. Every chunk of cells is kept in
 ``_build`` as it ends, so the command can be killed and started again. No network and no published
 table is needed; where the published Raspberry Pi latencies are at hand, they are compared.
 
-    OMP_NUM_THREADS=1 taskset -c 1 python data/recipes/nb201_cpu_latency.py
-    OMP_NUM_THREADS=1 taskset -c 1 python data/recipes/nb201_cpu_latency.py --check
+    OMP_NUM_THREADS=1 chrt -f 5 taskset -c 1 python data/recipes/nb201_cpu_latency.py
+    OMP_NUM_THREADS=1 chrt -f 5 taskset -c 1 python data/recipes/nb201_cpu_latency.py --check
 
 The second command measures 300 cells two more times, each in a process of its own, writes
 ``data/results/cpu_latency_repeats.parquet`` and prints the rank correlations of the data sheet.
 
-How: in each of 2 rounds the cells are taken in another random order. Of each the network is built,
-run once without being timed, then 5 times. A reference cell is timed likewise before every 20
-cells. The times of a block of 20 are divided by the reference's factor: its median over the two
-measurements around the block and the two next to these, over its median in the run.
+How: in each of 5 rounds the cells are visited in another random order. A visit passes the image
+through a small reference network, then twice through the network of the cell. On a machine that is
+shared the speed changes several times a second, by a third and more; so a visit's time is that of
+the faster pass, divided by the slowdown around it: the faster of the references before and after
+over their floor, the 5 % quantile in the run. This takes out slow drift as well. The latency is the
+median over the visits. Operations are built once for each of their places in the skeleton and put
+together anew for each cell, for building a network takes longer than running it.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +40,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from graf_utils.datasets import DataError, load_table
-from graf_utils.networks import build_network
+from graf_utils.networks import OPERATIONS, EdgeCell, build_network
 from graf_utils.registry import write_table
 from graf_utils.spaces import get_space
 
@@ -44,8 +48,9 @@ ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "data" / "nb201_cpu_latency.parquet"
 REPEATS = ROOT / "data" / "results" / "cpu_latency_repeats.parquet"
 SPACE = get_space("nb201")
-REFERENCE = (2, 0, 4, 3, 2, 0)  # two 3x3, one 1x1, a pool and two skips
-ROUNDS, TIMED, BLOCK, CHUNK = 2, 5, 20, 200
+REFERENCE = (2, 1, 0, 0, 0, 3)  # with two cells a stage: a 3x3 and a 1x1 convolution, and skips
+ROUNDS, TIMED, CHUNK = 5, 2, 200
+FLOOR = 0.05
 N_CHECKED = 300
 RUNS = {"table": 0, "a": 1, "b": 2}  # name: seed of the orders
 
@@ -68,36 +73,56 @@ def valid_cells() -> NDArray[np.int8]:
     return cells[SPACE.is_valid(cells)]
 
 
+class Builder:
+    """One skeleton, and every operation at each of its places; none of them shares weights."""
+
+    def __init__(self) -> None:
+        self.network = build_network((0,) * 6, SPACE, random_state=0).eval()
+        self.cells = [m for m in self.network.modules() if isinstance(m, EdgeCell)]
+        self.stock = []
+        for place in self.cells:
+            choice = {}
+            for (source, target), op in product(sorted(SPACE.edges), SPACE.operations):
+                module = OPERATIONS[op](place.c_out, place.c_out, 1)
+                if module is not None:
+                    choice[f"{source}-{target}", op] = module.eval()
+            self.stock.append(choice)
+
+    def build(self, cell: tuple[int, ...]) -> nn.Module:
+        """The network of a cell; the one before is changed by it."""
+        ops = sorted(zip(SPACE.edges, cell, strict=True))
+        wanted = [(f"{a}-{b}", SPACE.operations[op]) for (a, b), op in ops]
+        for place, choice in zip(self.cells, self.stock, strict=True):
+            place.ops = nn.ModuleDict({k[0]: choice[k] for k in wanted if k in choice})
+        return self.network
+
+
 class Stopwatch:
-    """Times networks on one image, in inference mode."""
+    """Times networks on one image, in inference mode, in turn with the reference."""
 
     def __init__(self) -> None:
         torch.set_num_threads(1)
         self.image = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-        self.reference = build_network(REFERENCE, SPACE, random_state=0).eval()
-        end = time.perf_counter() + 2
-        while time.perf_counter() < end:  # caches, clock, kernels
-            self.times(self.reference)
+        self.reference = build_network(REFERENCE, SPACE, cells=2, random_state=0).eval()
+        self.builder = Builder()
+        random = np.random.default_rng(0)
+        for _ in range(100):  # caches, clock, kernels
+            self.visit(tuple(random.integers(0, 5, 6).tolist()))
 
-    def times(self, network: nn.Module) -> list[float]:
-        """Milliseconds of each of `TIMED` passes, after one that is not timed."""
-        found = []
+    def once(self, network: nn.Module) -> float:
+        """Milliseconds of one pass."""
+        start = time.perf_counter_ns()
+        network(self.image)
+        return (time.perf_counter_ns() - start) / 1e6
+
+    def visit(self, cell: tuple[int, ...]) -> dict[str, float]:
+        """The reference once (``reference``), then the network of a cell (``ms_0`` and so on)."""
+        network = self.builder.build(cell)
         with torch.inference_mode():
-            network(self.image)
-            for _ in range(TIMED):
-                start = time.perf_counter_ns()
-                network(self.image)
-                found.append((time.perf_counter_ns() - start) / 1e6)
+            found = {"reference": self.once(self.reference)}
+            for k in range(TIMED):
+                found[f"ms_{k}"] = self.once(network)
         return found
-
-    def block(self, cells: NDArray[np.int8]) -> pd.DataFrame:
-        """The reference, then each cell: a row a network and a column a pass."""
-        rows = [self.times(self.reference)]
-        for cell in cells.tolist():
-            rows.append(self.times(build_network(tuple(cell), SPACE, random_state=0).eval()))
-        names = ["reference", *(str(tuple(cell)) for cell in cells.tolist())]
-        frame = pd.DataFrame(rows, columns=[f"ms_{k}" for k in range(TIMED)])
-        return frame.assign(architecture=names)
 
 
 def plan(cells: NDArray[np.int8], seed: int) -> Iterator[tuple[str, NDArray[np.int8]]]:
@@ -114,12 +139,13 @@ def measure(cells: NDArray[np.int8], run: str, folder: Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row a visit, in order: ``round``, ``block``, ``architecture``, ``ms_0`` and so on.
+        A row a visit, in order: ``architecture``, ``round``, and what `Stopwatch.visit` gives.
     """
     folder = folder / run
     folder.mkdir(parents=True, exist_ok=True)
     watch, settings, parts = None, folder / "machine.json", []
-    now = {k: v for k, v in machine().items() if k != "cpu MHz"} | {"cells": len(cells)}
+    now = {k: v for k, v in machine().items() if k != "cpu MHz"}
+    now |= {"cells": len(cells), "protocol": [str(REFERENCE), TIMED]}
     if settings.exists() and json.loads(settings.read_text()) != now:
         raise SystemExit(
             f"{settings} says {settings.read_text()}, but this is {now}: times of two machines "
@@ -132,39 +158,30 @@ def measure(cells: NDArray[np.int8], run: str, folder: Path) -> pd.DataFrame:
             watch = watch or Stopwatch()
             gc.collect()
             gc.disable()
-            start, blocks = time.perf_counter(), []
-            for first in range(0, len(chunk), BLOCK):
-                block = watch.block(chunk[first : first + BLOCK])
-                blocks.append(block.assign(block=first // BLOCK, round=int(name[0])))
+            start = time.perf_counter()
+            codes = map(tuple, chunk.tolist())
+            rows = [{"architecture": str(code), **watch.visit(code)} for code in codes]
             gc.enable()
-            write_table(pd.concat(blocks), part)
+            write_table(pd.DataFrame(rows).assign(round=int(name[0])), part)
             print(f"{run} {name}: {time.perf_counter() - start:.1f} s", flush=True)
-        parts.append(pd.read_parquet(part).assign(chunk=name))
-    visits = pd.concat(parts, ignore_index=True)
-    visits["block"] = (visits["architecture"] == "reference").cumsum() - 1  # through the run
-    return visits.drop(columns="chunk")
+        parts.append(pd.read_parquet(part))
+    return pd.concat(parts, ignore_index=True)
 
 
 def summarise(visits: pd.DataFrame) -> pd.DataFrame:
-    """Latency of each architecture: median and quartiles of its passes, drift taken out."""
-    passes = [name for name in visits if name.startswith("ms_")]
-    is_reference = visits["architecture"] == "reference"
-    reference = visits[is_reference].set_index("block")[passes]
-    at = reference.median(axis=1).to_numpy()
-    around = np.stack([at[np.clip(np.arange(len(at)) + k, 0, len(at) - 1)] for k in (-1, 0, 1, 2)])
-    factor = np.median(around, axis=0) / np.median(at)
-    own = visits[~is_reference]
-    long = own.melt(["architecture", "block"], passes, value_name="raw")
-    long["factor"] = factor[long["block"]]
-    long["ms"] = long["raw"] / long["factor"]
-    groups = long.groupby("architecture")
+    """Latency of each architecture: median and quartiles of its visits, the slowdown taken out."""
+    before, passes = visits["reference"], visits.filter(regex="^ms_")
+    around = np.minimum(before, before.shift(-1, fill_value=np.inf))
+    slowdown = around / around.quantile(FLOOR)
+    names = visits["architecture"]
+    times = (passes.min(axis=1) / slowdown).groupby(names)
     return pd.DataFrame(
         {
-            "latency_ms": groups["ms"].median(),
-            "latency_q25_ms": groups["ms"].quantile(0.25),
-            "latency_q75_ms": groups["ms"].quantile(0.75),
-            "latency_raw_ms": groups["raw"].median(),
-            "reference_factor": groups["factor"].median(),
+            "latency_ms": times.median(),
+            "latency_q25_ms": times.quantile(0.25),
+            "latency_q75_ms": times.quantile(0.75),
+            "latency_raw_ms": passes.median(axis=1).groupby(names).median(),
+            "slowdown": slowdown.groupby(names).median(),
         }
     )
 
@@ -261,7 +278,7 @@ def check(folder: Path) -> None:
             published = pd.Series(paper.target(name), index=names)
             facts[f"spearman of the table and {name}"] = spearman(table["latency_ms"], published)
             facts[f"spearman of flops and {name}"] = spearman(table["flops"], published)
-    columns = ["run", "architecture", "latency_ms", "latency_raw_ms", "reference_factor"]
+    columns = ["run", "architecture", "latency_ms", "latency_raw_ms", "slowdown"]
     write_table(
         both[columns],
         REPEATS,
@@ -292,10 +309,10 @@ def main() -> None:
     visits = measure(cells, "table", args.folder)
     frame = analytic(cells)
     frame = frame.join(summarise(visits)).rename_axis("architecture").reset_index()
-    frame = frame[["architecture", *(c for c in frame if c.startswith("latency_")),
-                   "reference_factor", "flops", "params", "activations",
-                   "arithmetic_intensity"]]  # fmt: skip
-    reference = visits.loc[visits["architecture"] == "reference", "ms_0" : f"ms_{TIMED - 1}"]
+    measured = ["latency_ms", "latency_q25_ms", "latency_q75_ms", "latency_raw_ms", "slowdown"]
+    counted = ["flops", "params", "activations", "arithmetic_intensity"]
+    frame = frame[["architecture", *measured, *counted]]
+    reference = visits["reference"]
     write_table(
         frame,
         OUTPUT,
@@ -303,15 +320,13 @@ def main() -> None:
         machine_measured=machine(),
         network="width 16, 5 cells a stage, batch 1, 3x32x32, eval, inference_mode, float32",
         rounds=ROUNDS,
-        passes_a_round=TIMED,
+        passes_a_visit=TIMED,
         seed=RUNS["table"],
         reference={
             "architecture": REFERENCE,
-            "every_cells": BLOCK,
-            "median_ms": float(reference.median(axis=1).median()),
-            "quantiles_ms": np.quantile(
-                reference.median(axis=1), [0.05, 0.25, 0.75, 0.95]
-            ).tolist(),
+            "network": "as above, but 2 cells a stage",
+            "median_ms": float(reference.median()),
+            "quantiles_ms": reference.quantile([0.05, 0.25, 0.75, 0.95]).tolist(),
         },
     )
     print(f"{OUTPUT}: {len(frame):,} rows, {OUTPUT.stat().st_size:,} bytes")
