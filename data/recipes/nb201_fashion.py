@@ -233,7 +233,7 @@ def gradient(network: nn.Module, images: Tensor, labels: Tensor) -> tuple[Tensor
 def right(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     """Which images are classified right."""
     with torch.inference_mode():
-        found = [network(part).argmax(1) for part in images.split(250)]
+        found = [network(part).argmax(1) for part in images.split(500)]
     return torch.cat(found) == labels
 
 
@@ -318,7 +318,7 @@ def assess(network: nn.Module, data: Data, setting: Setting) -> dict[str, float]
 
 def _parts(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     if len(tensors[0]):
-        yield from zip(*(tensor.split(250) for tensor in tensors), strict=True)
+        yield from zip(*(tensor.split(500) for tensor in tensors), strict=True)
 
 
 # --- sample, runs, table ------------------------------------------------------------------------
