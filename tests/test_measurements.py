@@ -71,11 +71,17 @@ def test_latencies_agree_with_what_must_take_equally_long_and_with_flops(cpu):
     groups = ms.groupby(SPACE.classes(cpu.architectures))
     within = np.log(ms / groups.transform("median"))[groups.transform("size") > 1]
     assert within.abs().quantile(0.9) < 0.1 * np.log(ms).std()
-    assert spearmanr(ms, cpu.target("flops")).statistic > 0.8
+    assert spearmanr(ms, cpu.target("flops")).statistic > 0.7
     rows = {cell: row for row, cell in enumerate(cpu.architectures)}
-    assert ms.idxmin() in {rows[(1,) * 6], *(rows[c] for c in rows if not {2, 3, 4} & set(c))}
     small, large = ms[rows[0, 0, 3, 0, 0, 3]], ms[rows[3, 3, 3, 3, 3, 3]]
     assert small < large < ms[rows[2, 2, 2, 2, 2, 2]]
+    counts = np.stack([(np.array(cpu.architectures) == op).sum(axis=1) for op in (0, 2, 3, 4)], 1)
+    cost, *_ = np.linalg.lstsq(np.c_[counts, np.ones(len(ms))], ms, rcond=None)
+    skip, conv3, conv1, pool, _ = cost
+    assert conv3 > conv1 > skip > 0
+    assert pool > skip
+    fitted = np.c_[counts, np.ones(len(ms))] @ cost
+    assert np.corrcoef(fitted, ms)[0, 1] ** 2 > 0.9
 
 
 def test_sizes_equal_those_counted_on_the_networks(latency, cpu):
