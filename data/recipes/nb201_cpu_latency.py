@@ -268,6 +268,13 @@ def check(folder: Path) -> None:
     facts["spearman of two runs, raw"] = spearman(*raw)
     for name in ("flops", "params", "activations", "arithmetic_intensity"):
         facts[f"spearman of the table and {name}"] = spearman(table["latency_ms"], table[name])
+    codes = np.array(SPACE.encode(table.index))
+    kept = [op for op in range(len(SPACE.operations)) if SPACE.operations[op] != "none"]
+    counts = np.stack([(codes == op).sum(axis=1) for op in kept] + [np.ones(len(codes))], axis=1)
+    cost, rest, *_ = np.linalg.lstsq(counts, table["latency_ms"], rcond=None)
+    facts["R2 of the operation counts"] = 1 - rest[0] / table["latency_ms"].var(ddof=0) / len(table)
+    for op, ms in zip(kept, cost, strict=False):
+        facts[f"ms of an edge with {SPACE.operations[op]}"] = ms
     try:
         paper = load_table("nb201-hardware-cifar10", source="paper")
     except DataError as error:
@@ -284,7 +291,7 @@ def check(folder: Path) -> None:
         REPEATS,
         recipe="data/recipes/nb201_cpu_latency.py --check",
         machine_measured=machine(),
-        facts={name: round(value, 4) for name, value in facts.items()},
+        facts={name: round(float(value), 4) for name, value in facts.items()},
     )
     for name, value in facts.items():
         print(f"{name}: {value:.4f}")
