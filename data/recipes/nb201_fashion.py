@@ -20,6 +20,7 @@ sample with the shares of the whole.
 from __future__ import annotations
 
 import argparse
+import gc
 import gzip
 import hashlib
 import io
@@ -464,6 +465,7 @@ def main() -> None:
     args = parser.parse_args()
     until = time.time() + 60 * args.minutes
     torch.set_num_threads(1)
+    gc.freeze()  # what is there by now need not be looked through again
     if args.trials:
         try_settings(args.folder, args.cache)
         return
