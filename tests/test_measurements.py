@@ -162,6 +162,7 @@ def test_a_killed_measurement_goes_on(latency, tmp_path, monkeypatch):
 
     monkeypatch.setattr(latency, "Stopwatch", Watch)
     monkeypatch.setattr(latency, "CHUNK", 10)
+    monkeypatch.setattr(latency, "ROUNDS", 2)
     with pytest.raises(KeyboardInterrupt):
         latency.measure(cells, "a", tmp_path)
     kept = {p.name: p.read_bytes() for p in (tmp_path / "a").glob("*.parquet")}

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import hashlib
 import json
 import subprocess
 import sys
@@ -336,7 +337,8 @@ def main() -> None:
             "quantiles_ms": reference.quantile([0.05, 0.25, 0.75, 0.95]).tolist(),
         },
     )
-    print(f"{OUTPUT}: {len(frame):,} rows, {OUTPUT.stat().st_size:,} bytes")
+    digest = hashlib.sha256(OUTPUT.read_bytes()).hexdigest()
+    print(f"{OUTPUT}: {len(frame)} rows, bytes = {OUTPUT.stat().st_size}, sha256 = {digest}")
 
 
 if __name__ == "__main__":

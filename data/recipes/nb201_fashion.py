@@ -497,7 +497,8 @@ def main() -> None:
     write_table(pd.DataFrame(columns), OUTPUT, **facts)
     write_table(found, NOISE, **facts)
     print(found.round(3).to_string(index=False))
-    print(f"{OUTPUT}: {len(names):,} cells, {OUTPUT.stat().st_size:,} bytes; {seconds.sum():.0f} s")
+    digest = hashlib.sha256(OUTPUT.read_bytes()).hexdigest()
+    print(f"{OUTPUT}: {len(names)} rows, bytes = {OUTPUT.stat().st_size}, sha256 = {digest}")
 
 
 if __name__ == "__main__":
