@@ -29,23 +29,26 @@ ATTACKS = tuple(f"{attack}@Linf_eps-1.0" for attack in ("pgd", "aa_apgd-ce", "fg
 ANALOG = ("accuracy", "ptq_accuracy", "noisy_accuracy", "analog_accuracy", "noisy_drift_30d")
 ANALOG += ("analog_drift_30d",)
 FOUR = ("one-hot", "zcp", "graf", "zcp+graf")
-PLAN = (
+MICRO = ("autoencoder", "room_layout")
+BESIDE = ("graf", "one-hot", "flops+params", "zcp")
+FIGURES = (  # those that are compared with published or earlier figures
     # table, source, targets (None: all), encodings, train sizes, data seeds
     (HARDWARE, "paper", DEVICES, ("graf", "one-hot", "flops+params"), TRAIN_SIZES, TWENTY),
     ("nb201-robustness", "paper", ATTACKS, FOUR, 1024, TWENTY),
     ("tnb101-micro-class_scene", "paper", None, FOUR, TRAIN_SIZES, DATA_SEEDS),
-    ("tnb101-micro", "paper", ("autoencoder", "room_layout"), ("graf", "one-hot"), TRAIN_SIZES,
-     DATA_SEEDS),
-    (HARDWARE, "paper", DEVICES, ("zcp", "zcp+graf", "graf+one-hot"), 1024, FIVE),
-    (HARDWARE, "paper", None, ("graf", "one-hot", "flops+params", "zcp"), 1024, FIVE),
+    ("tnb101-micro", "paper", MICRO, ("graf", "one-hot"), TRAIN_SIZES, DATA_SEEDS),
+)
+OTHERS = (
+    (HARDWARE, "paper", None, ("graf", "one-hot", "flops+params"), 1024, FIVE),
     ("tnb101-micro", "paper", None, ("graf", "one-hot", "zcp"), 1024, FIVE),
     ("nb201-cifar10", "embedded", ANALOG, FOUR, 1024, FIVE),
+    (HARDWARE, "paper", DEVICES, ("zcp", "zcp+graf", "graf+one-hot"), 1024, FIVE),
     ("nb201-robustness", "paper", ("accuracy",), FOUR, 1024, FIVE),
-    ("nb201-hardware-cifar100", "paper", None, ("graf", "one-hot", "flops+params", "zcp"), 1024,
-     FIVE),
-    ("nb201-hardware-imagenet16-120", "paper", None, ("graf", "one-hot", "flops+params", "zcp"),
-     1024, FIVE),
-)  # fmt: skip
+    (HARDWARE, "paper", None, BESIDE, 1024, FIVE),
+    ("nb201-hardware-cifar100", "paper", None, BESIDE, 1024, FIVE),
+    ("nb201-hardware-imagenet16-120", "paper", None, BESIDE, 1024, FIVE),
+)
+PLAN = (*((*line[:-1], FIVE) for line in FIGURES), *FIGURES, *OTHERS)  # a first look, then all
 
 
 def run(path: Path, cache: Path) -> int:
