@@ -62,10 +62,9 @@ def run(path: Path, cache: Path) -> int:
     frames: dict[int, pd.DataFrame] = {}
     files: dict[str, str] = {}
     missing: set[str] = set()
-    for (before, n), number in itertools.product(
-        itertools.pairwise((0, *ROUNDS)), range(len(PLAN))
-    ):
-        predictor, name, source, targets, encodings, sizes, seeds = PLAN[number]
+    rounds = itertools.product(itertools.pairwise((0, *ROUNDS)), enumerate(PLAN))
+    for (before, n), (number, line) in rounds:
+        predictor, name, source, targets, encodings, sizes, seeds = line
         if name in missing or len(seeds) <= before:
             continue
         try:
