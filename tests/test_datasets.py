@@ -270,7 +270,8 @@ def test_unknown_names_and_sources():
 def test_list_tables_says_what_can_be_loaded_offline(tmp_path, monkeypatch):
     monkeypatch.setenv("GRAF_DATA_DIR", str(tmp_path))
     tables = list_tables().set_index(["name", "source"])
-    assert list(tables.index[tables["available"]]) == [("nb201-cifar10", "embedded")]
+    names = ["nb201-cifar10", "nb201-cpu-latency", "nb201-fashion", "nb201-fashion-seeds"]
+    assert list(tables.index[tables["available"]]) == [(name, "embedded") for name in names]
     assert tables.loc[("nb201-cifar10", "paper"), "n_proxies"] == 13
     assert (tables[["licence", "citation", "targets"]].map(len) > 0).all().all()
     assert {"space", "rows"} <= set(tables)
