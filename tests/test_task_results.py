@@ -56,15 +56,29 @@ def published():
             yield "tnb101-micro", target, "graf", size, tau, 50, 0.003
 
 
-def test_committed_results_meet_the_figures():
+def settings():
+    """Of each published figure: the setting, the figure, our mean, our splits, those asked for."""
     forest = committed().query("predictor == 'rf'")
-    taus = forest.groupby(KEYS[:3] + ["train_size"])["kendall_tau"]
-    wrong = []
+    taus = forest.groupby(["table", "target", "encoding", "train_size"])["kendall_tau"]
     for *setting, figure, n_splits, tolerance in published():
         found = taus.get_group(tuple(setting))
-        if len(found) != n_splits or abs(found.mean() - figure) > tolerance + 5e-13:
-            wrong.append((*setting, figure, round(found.mean(), 4), len(found)))
+        yield setting, figure, found.mean(), tolerance, len(found), n_splits
+
+
+def test_committed_results_meet_the_figures():
+    """Of every setting whose splits are all there."""
+    wrong = [
+        (*setting, figure, round(found, 4))
+        for setting, figure, found, tolerance, n, wanted in settings()
+        if n == wanted and abs(found - figure) > tolerance + 5e-13
+    ]
     assert not wrong
+
+
+def test_all_splits_are_there():
+    """Fails until `make paper` has run to its end."""
+    short = [(*setting, n, wanted) for setting, *_, n, wanted in settings() if n != wanted]
+    assert not short
 
 
 def test_each_fit_stands_once_with_the_splits_of_the_paper():
@@ -84,11 +98,11 @@ def test_each_fit_stands_once_with_the_splits_of_the_paper():
 def test_a_sample_is_computed_again(paper_dir):
     stored = committed().set_index(KEYS)["kendall_tau"]
     for name, targets, encodings, sizes, seeds in (
-        ("nb201-hardware-cifar10", ["edgegpu_latency", "fpga_energy"], "graf", [32, 128], [42, 61]),
-        ("nb201-hardware-cifar10", "raspi4_latency", ["one-hot", "flops+params"], 1024, [47]),
+        ("nb201-hardware-cifar10", ["edgegpu_latency", "fpga_energy"], "graf", [32, 128], [42, 46]),
+        ("nb201-hardware-cifar10", "raspi4_latency", ["one-hot", "flops+params"], 1024, [43]),
         ("nb201-robustness", "pgd@Linf_eps-1.0", ["one-hot", "zcp"], 1024, [42]),
-        ("tnb101-micro-class_scene", "accuracy", ["zcp", "zcp+graf"], 32, [42, 91]),
-        ("tnb101-micro", ["autoencoder", "room_layout"], "graf", [32, 128], [50]),
+        ("tnb101-micro-class_scene", "accuracy", ["zcp", "zcp+graf"], 32, [42, 45]),
+        ("tnb101-micro", ["autoencoder", "room_layout"], "graf", [32, 128], [44]),
     ):
         table = load_table(name, source="paper")
         found = evaluate(table, targets, encodings, "rf", sizes, seeds, progress=False)
