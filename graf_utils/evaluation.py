@@ -6,6 +6,7 @@ frame, one row a fit. It runs on any joblib backend and, given a `cache` folder,
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import json
@@ -17,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from tqdm import tqdm
 
+from graf_utils._parallel import unordered
 from graf_utils.encodings import encode
 from graf_utils.features import DistinctColumns
 from graf_utils.spaces.base import nearest
@@ -128,11 +129,13 @@ def evaluate(
         Seeds of the train sets.
     n_jobs : int, optional
         Parallel fits, as in joblib; the backend is joblib's current one
-        (``joblib.parallel_config``). The numbers do not depend on it.
+        (``joblib.parallel_config``). The numbers do not depend on it. On a Dask cluster all its
+        workers are used, and a fit whose worker died is done by another.
     cache : path, optional
         Folder of finished fits, a small JSON file each, keyed by everything that determines the
         number (data, predictor and its settings, split, library versions). A run that was killed
-        goes on where it stopped; a damaged file is computed again.
+        goes on where it stopped; a damaged file is computed again. Workers on other machines need
+        not see the folder.
     progress : bool
         Show a progress bar.
 
@@ -161,12 +164,12 @@ def evaluate(
     matrices = {name: _matrix(table, name, given) for name, given in _named("encodings", encodings)}
     store, x_digests, y_digests = None, {}, {}
     if cache is not None:
-        store = _Store(Path(cache))
+        store = _Store(Path(cache).resolve())
         x_digests = {name: _digest(x) for name, x in matrices.items()}
         y_digests = {name: _digest(y) for name, y in ys.items()}
 
     rows: list[dict[str, Any]] = []
-    jobs: list[_Job] = []
+    jobs: dict[int, tuple[_Job, NDArray[Any], NDArray[Any]]] = {}
     for target, y in ys.items():
         for encoding, x in matrices.items():
             for predictor, model in models.items():
@@ -188,13 +191,15 @@ def evaluate(
                             )
                             row |= store.read(key) or {}
                         if "kendall_tau" not in row:
-                            jobs.append(_Job(len(rows), x, y, model, size, seed, key, store))
+                            job = _Job(len(rows), model, size, seed, key, store)
+                            jobs[len(rows)] = (job, x, y)
                         rows.append(row)
 
     bar = tqdm(total=len(rows), initial=len(rows) - len(jobs), disable=not progress, unit="fit")
     with bar:
-        for position, scores in _unordered(jobs, n_jobs):
+        for position, scores in unordered(_run, jobs.values(), n_jobs):
             rows[position] |= scores
+            jobs[position][0].keep(scores)
             bar.update()
     return pd.DataFrame(rows)
 
@@ -272,23 +277,24 @@ def rank_correlations(scores: pd.DataFrame, target: Any, groups: Any = None) -> 
 @dataclass
 class _Job:
     position: int
-    x: NDArray[np.float64]
-    y: NDArray[np.float64]
     model: Any
     size: int
     seed: int
     key: str | None
     store: _Store | None
 
+    def keep(self, scores: dict[str, float]) -> None:
+        """Put the scores into the store, unless they are there."""
+        if self.store is not None and self.key is not None and self.store.read(self.key) is None:
+            self.store.write(self.key, scores)
 
-def _run(job: _Job) -> tuple[int, dict[str, float]]:
-    train, test = train_test_split(
-        np.arange(len(job.y)), train_size=job.size, random_state=job.seed
-    )
+
+def _run(job: _Job, x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[int, dict[str, float]]:
+    train, test = train_test_split(np.arange(len(y)), train_size=job.size, random_state=job.seed)
     model = clone(job.model)
     start = time.process_time()
-    model.fit(job.x[train], job.y[train])
-    predicted = np.asarray(model.predict(job.x[test]), dtype=float).ravel()
+    model.fit(x[train], y[train])
+    predicted = np.asarray(model.predict(x[test]), dtype=float).ravel()
     seconds = time.process_time() - start
     if not np.isfinite(predicted).all():
         raise ValueError(
@@ -297,24 +303,14 @@ def _run(job: _Job) -> tuple[int, dict[str, float]]:
         )
     constant = (predicted == predicted[0]).all()
     scores = {
-        "kendall_tau": 0.0 if constant else float(kendalltau(predicted, job.y[test]).statistic),
+        "kendall_tau": 0.0 if constant else float(kendalltau(predicted, y[test]).statistic),
         "n_test": len(test),
-        "n_features": job.x.shape[1],
+        "n_features": x.shape[1],
         "cpu_seconds": round(seconds, 4),
     }
-    if job.store is not None and job.key is not None:
-        job.store.write(job.key, scores)
+    with contextlib.suppress(OSError):  # here is no such folder: `evaluate` keeps it
+        job.keep(scores)
     return job.position, scores
-
-
-def _unordered(jobs: list[_Job], n_jobs: int | None) -> Iterable[tuple[int, dict[str, float]]]:
-    """Run the jobs and yield each as it ends; on a backend that cannot stream, at the end."""
-    calls = [joblib.delayed(_run)(job) for job in jobs]
-    try:
-        parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")
-    except ValueError:  # the backend does not support generators
-        parallel = joblib.Parallel(n_jobs=n_jobs)
-    yield from parallel(calls)
 
 
 # --- the cache on disk --------------------------------------------------------------------------

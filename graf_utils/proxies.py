@@ -18,18 +18,19 @@ import hashlib
 import json
 import math
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from graf_utils._parallel import unordered
 from graf_utils.networks import build_network
 from graf_utils.registry import data_path, write_table
 from graf_utils.spaces import SearchSpace, get_space
@@ -474,7 +475,9 @@ def score(
     space : str or SearchSpace
         See `graf_utils.networks.build_network`.
     n_jobs : int, optional
-        Processes, as in joblib.
+        Processes, as in joblib; the backend is joblib's current one (``joblib.parallel_config``).
+        On a Dask cluster all its workers are used, and an architecture whose worker died is scored
+        by another.
     checkpoint : path, optional
         File of finished architectures, a JSON line each. A run that was killed goes on where it
         stopped; one run at a time may use it.
@@ -533,17 +536,20 @@ def score(
     }
     done = {} if checkpoint is None else _resume(Path(checkpoint), settings)
     todo = [code for code in dict.fromkeys(codes) if code not in done]
-    call = joblib.delayed(_score_one)
     options = (space, network, images, labels, functions, device, random_state)
-    parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)
+    calls = ((code, *options) for code in todo)
     total = len(todo) + len(done)
     with tqdm(total=total, initial=len(done), disable=not progress, unit="net") as bar:
-        for code, row in parallel(call(code, *options) for code in todo):
+        for code, row in unordered(_score_one, calls, n_jobs, batch_size=1):
             done[code] = row
             if checkpoint is not None:
                 _append(Path(checkpoint), {"architecture": code, **row})
             bar.update()
     return pd.DataFrame([{"architecture": code, **done[code]} for code in codes])
+
+
+# Torch's random state and number of threads belong to the process, as do the seconds.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 def _score_one(
@@ -556,14 +562,15 @@ def _score_one(
     device: str | torch.device,
     random_state: int,
 ) -> tuple[tuple[int, ...], dict[str, Any]]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the order of a sum depends on the number of threads
-    try:
-        seed = _seed(random_state, space.name, code)
-        built = build_network(code, space, **network, random_state=seed)
-        return code, _measure(built, images, labels, functions, device, seed)
-    finally:
-        torch.set_num_threads(threads)
+    with _ONE_AT_A_TIME:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # the order of a sum depends on the number of threads
+        try:
+            seed = _seed(random_state, space.name, code)
+            built = build_network(code, space, **network, random_state=seed)
+            return code, _measure(built, images, labels, functions, device, seed)
+        finally:
+            torch.set_num_threads(threads)
 
 
 def _seed(*parts: Any) -> int:

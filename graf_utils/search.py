@@ -229,28 +229,33 @@ class _Run:
         if len(self.weights) > 1:
             self.weights = self.rng.dirichlet(np.ones(len(self.weights)))
 
-    def scores(self, values: Any = None) -> NDArray[np.float64]:
-        """One number, the higher the better, for each candidate evaluated, or for other values."""
-        known = np.array(self.values)
-        values = known if values is None else values
+    def scores(self, predicted: Any = None) -> NDArray[np.float64]:
+        """One number, the higher the better: of each candidate evaluated, or of predictions."""
+        values = np.array(self.values) if predicted is None else predicted
         if values.shape[1] == 1:
             return values[:, 0]
-        span = np.ptp(known, axis=0)
-        scaled = (values - known.min(axis=0)) / np.where(span > 0, span, 1)
+        scaled = self.scaled(values) if predicted is None else predicted
         # augmented Tchebycheff function, ParEGO (Knowles, 2006), turned round for a maximum
         return ((scaled - 1) * self.weights).min(axis=1) + 0.05 * scaled @ self.weights
 
+    def scaled(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Several objectives by their range among the evaluated, so that their units go away."""
+        known = np.array(self.values)
+        span = np.ptp(known, axis=0)
+        return (values - known.min(axis=0)) / np.where(span > 0, span, 1)
+
     @cached_property
     def forest(self) -> RandomForestRegressor:
-        """Fitted to all objectives of all evaluated."""
+        """Fitted to all objectives of all evaluated; several ones scaled."""
         seed = self.rng.randint(2**31 - 1)
         forest = RandomForestRegressor(_TREES, max_features=1 / 3, random_state=seed)
         y = np.array(self.values)
-        return forest.fit(self.candidates.matrix[self.order], y[:, 0] if y.shape[1] == 1 else y)
+        y = y[:, 0] if y.shape[1] == 1 else self.scaled(y)
+        return forest.fit(self.candidates.matrix[self.order], y)
 
     @cached_property
     def trees(self) -> NDArray[np.float64]:
-        """What each tree predicts, (n_trees, n, n_objectives)."""
+        """What each tree predicts, (n_trees, n, n_objectives), scaled as in `forest`."""
         x = self.candidates.matrix
         found = [tree.tree_.predict(x) for tree in self.forest.estimators_]
         return np.reshape(found, (len(found), len(x), -1))

@@ -468,6 +468,17 @@ def test_the_committed_results_are_whole():
     assert (counted[32][["none", "graf", "zcp", "zcp+graf"]] >= 10).all()
 
 
+def test_the_other_tasks_are_whole():
+    results = pd.read_parquet(data_path("results", "brpnas_tasks.parquet"))
+    assert not results.duplicated(["target", "predictor", "encoding", "data_seed"]).any()
+    assert set(results["target"]) == {"edgegpu_latency", "imagenet16-120"}
+    assert ((results["train_size"] == 1024) & (results["n_test"] == 8421)).all()
+    graphs = results[results["predictor"] == "brp-nas"].groupby(["target", "encoding"]).size()
+    assert (graphs.unstack()[["none", "graf", "zcp+graf"]] >= 2).all(axis=None)
+    forests = results[results["predictor"] == "rf"].groupby(["target", "encoding"])["kendall_tau"]
+    assert forests.mean()["edgegpu_latency", "graf"] == pytest.approx(0.811, abs=0.006)  # DATA.md
+
+
 def test_a_committed_result_comes_out_again(paper_dir):
     results = pd.read_parquet(data_path("results", "brpnas_nb201.parquet"))
     row = results.query("predictor == 'mlp' and encoding == 'graf' and data_seed == 42").iloc[0]

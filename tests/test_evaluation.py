@@ -169,9 +169,9 @@ def test_nothing_is_computed_twice(table, tmp_path, monkeypatch):
 
 
 def counted(function, calls):
-    def wrapper(job):
+    def wrapper(*job):
         calls.append(job)
-        return function(job)
+        return function(*job)
 
     return wrapper
 
@@ -290,7 +290,7 @@ BAD = {
 
 @pytest.mark.parametrize("what", BAD)
 def test_bad_arguments_are_named_before_anything_runs(table, what, monkeypatch):
-    monkeypatch.setattr(evaluation, "_run", lambda job: pytest.fail("a fit ran"))
+    monkeypatch.setattr(evaluation, "_run", lambda *job: pytest.fail("a fit ran"))
     call, words = BAD[what]
     with pytest.raises(ValueError) as error:
         call(table)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -236,6 +237,17 @@ def test_same_bits_in_any_order_and_with_two_processes(frame):
     pd.testing.assert_frame_equal(frame[columns], double[columns][:6], check_exact=True)
     other = score(CELLS[:1], NAMES, BATCH, random_state=1, **OPTIONS)
     assert other["l2_norm"][0] != frame["l2_norm"][0]
+
+
+def test_same_bits_on_threads():
+    """Torch's random state belongs to the process: threads must not share it."""
+    cells = SPACE.sample(60, random_state=2)
+    expected = score(cells, ["l2_norm", "snip"], BATCH, **OPTIONS)
+    with joblib.parallel_config("threading", n_jobs=4):
+        found = score(cells, ["l2_norm", "snip"], BATCH, **OPTIONS)
+    pd.testing.assert_frame_equal(
+        found[["l2_norm", "snip"]], expected[["l2_norm", "snip"]], check_exact=True
+    )
 
 
 def test_columns_and_defaults(frame):

@@ -83,7 +83,10 @@ class Task:
     def frames(self, cache: Path) -> list[pd.DataFrame]:
         """Every run, by seed, from the cache or computed."""
         pools = {e: Candidates.of(self.table, e) for e in sorted({run[1] for run in RUNS})}
-        cost = pools["graf"].space.cost(self.table.architectures)[:, 1]
+        if hasattr(self.table.space, "cost"):
+            cost = self.table.space.cost(self.table.architectures)[:, 1]
+        else:
+            cost = self.table.proxies["flops"].to_numpy()
         frames = []
         for seed in SEEDS:
             part = cache / f"{self.table.name}.{self.table.source}.{self.target}.{seed}.parquet"

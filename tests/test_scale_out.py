@@ -1,0 +1,228 @@
+"""A Dask cluster of two worker processes, one of them killed half-way: the frames are the same."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from distributed import Client, LocalCluster
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.linear_model import Ridge
+
+import graf_utils
+from graf_utils import NB201, Table, evaluate
+
+ROOT = Path(graf_utils.__file__).resolve().parents[1]
+LIMIT = 120  # seconds
+CELLS = NB201().sample(150, random_state=1)
+
+
+class Slow(Ridge):
+    def fit(self, X, y):
+        time.sleep(0.1)
+        return super().fit(X, y)
+
+
+class Nothing(Ridge):
+    def predict(self, X):
+        return np.full(len(X), np.nan)
+
+
+def nap(run):
+    time.sleep(0.1)
+    return 1
+
+
+@pytest.fixture(autouse=True)
+def limit():
+    """A cluster that waits for ever fails its test."""
+
+    def stop(number, frame):
+        raise TimeoutError(f"no end after {LIMIT} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(LIMIT)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
+    ) as started:
+        yield started
+
+
+@pytest.fixture
+def client(cluster):
+    """Two workers are up, and joblib's backend is theirs."""
+    with Client(cluster) as connected:
+        connected.wait_for_workers(2, timeout=60)
+        with joblib.parallel_config("dask"):
+            yield connected
+
+
+def run(predictors, seeds=range(10), cache=None):
+    y = np.isin(CELLS, [2, 3]).sum(axis=1) + np.random.default_rng(1).normal(size=len(CELLS))
+    table = Table("small", "test", NB201(), CELLS, {"y": y})
+    return evaluate(
+        table, "y", ["op-count", "graf"], predictors, 20, seeds, cache=cache, progress=False
+    )
+
+
+def alone(function, *arguments, **options):
+    with joblib.parallel_config("sequential"):
+        return function(*arguments, **options)
+
+
+def assert_identical(found, expected):
+    assert len(found) == len(expected)
+    times = [name for name in expected if "seconds" in name]
+    pd.testing.assert_frame_equal(
+        found.drop(columns=times), expected.drop(columns=times), check_exact=True
+    )
+
+
+def unfinished(dask_scheduler):
+    """Calls of ours that have no result yet, and how many each worker process is at."""
+    names = [key for key, task in dask_scheduler.tasks.items() if task.state != "memory"]
+    return names, {w.name: len(w.processing) for w in dask_scheduler.workers.values()}
+
+
+class Killer(threading.Thread):
+    """Kills a worker process with -9 as soon as `ended()` has reached `after`; says what it saw."""
+
+    def __init__(self, cluster, client, ended, after):
+        super().__init__(daemon=True)
+        self.cluster, self.client, self.ended, self.after = cluster, client, ended, after
+        self.pids = {}
+        self.start()
+
+    def run(self):
+        deadline = time.monotonic() + 60
+        while self.ended() < self.after and time.monotonic() < deadline:
+            time.sleep(0.01)
+        pids = {name: nanny.pid for name, nanny in self.cluster.workers.items()}
+        self.pending, self.busy = self.client.run_on_scheduler(unfinished)
+        self.pids = dict(list(pids.items())[:1])
+        for pid in self.pids.values():
+            os.kill(pid, signal.SIGKILL)
+        self.at = self.ended()
+
+    def check(self, total):
+        """The kill came in mid-run, hit a worker that had work, and it was started anew."""
+        self.join()
+        assert len(self.pids) == 1
+        print(f"killed one: {len(self.pending)} unfinished, {self.at} of {total} done")
+        assert self.after <= self.at < total
+        assert all(self.busy[name] > 0 for name in self.pids), self.busy
+        assert len(self.pending) >= 5
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            now = {name: nanny.pid for name, nanny in self.cluster.workers.items()}
+            if all(now[name] not in (None, pid) for name, pid in self.pids.items()):
+                return
+            time.sleep(0.05)
+        pytest.fail("the killed worker was not started anew")
+
+
+def test_evaluate_with_a_worker_killed(cluster, client, tmp_path):
+    predictors = {"forest": RandomForestRegressor(5, random_state=0), "slow": Slow()}
+    expected = alone(run, predictors)
+    killer = Killer(cluster, client, lambda: len(list(tmp_path.rglob("*.json"))), 6)
+    found = run(predictors, cache=tmp_path)
+    killer.check(len(expected))
+    assert_identical(found, expected)
+    assert {name.rsplit("-", 6)[0] for name in killer.pending} <= {"_run", "asarray"}, (
+        "what a predictor does in parallel by itself must not become tasks"
+    )
+    assert len(list(tmp_path.rglob("*.json"))) == len(expected)
+    assert_identical(alone(run, predictors, cache=tmp_path), expected)
+
+
+def test_score_with_a_worker_killed(cluster, client, tmp_path, monkeypatch):
+    from graf_utils import proxies
+
+    monkeypatch.setitem(proxies.PROXIES, "nap", nap)
+    images = np.random.default_rng(0).normal(size=(6, 3, 8, 8)).astype(np.float32)
+    file = tmp_path / "scores.jsonl"
+
+    def score(checkpoint=None):
+        return proxies.score(
+            CELLS[:24], None, (images, np.arange(6) % 3), checkpoint=checkpoint,
+            width=4, cells=1, classes=3, progress=False,
+        )  # fmt: skip
+
+    expected = alone(score)
+    assert expected["nap"].eq(1).all()
+    killer = Killer(
+        cluster, client, lambda: file.exists() and file.read_bytes().count(b"\n") - 1, 6
+    )
+    found = score(file)
+    killer.check(len(set(expected["architecture"])))
+    assert_identical(found, expected)
+    assert_identical(alone(score, file), expected)
+
+
+def hide():
+    from graf_utils.evaluation import _Store
+
+    def write(self, key, scores):
+        raise PermissionError(13, "no such folder here")
+
+    _Store.shown, _Store.write = _Store.write, write
+
+
+def show():
+    from graf_utils.evaluation import _Store
+
+    _Store.write = _Store.shown
+
+
+def test_workers_that_do_not_see_the_cache(client, tmp_path):
+    predictors = {"ridge": Ridge()}
+    client.run(hide)
+    try:
+        found = run(predictors, cache=tmp_path)
+    finally:
+        client.run(show)
+    expected = alone(run, predictors)
+    assert_identical(found, expected)
+    assert len(list(tmp_path.rglob("*.json"))) == len(expected)
+    pd.testing.assert_frame_equal(run(predictors, cache=tmp_path), found)
+
+
+def test_an_error_ends_the_run(client):
+    with pytest.raises(ValueError, match=r"Nothing\(\).*NaN.*20 training networks"):
+        run({"nothing": Nothing()})
+
+
+def test_the_code_of_the_page_runs(client, tmp_path, monkeypatch, capsys):
+    text = (ROOT / "book" / "scale_out.md").read_text(encoding="utf8")
+    script, scores = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    Path("run.py").write_text(script)
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "run.py"],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "op-count" in done.stdout
+    assert len(list(Path("fits").rglob("*.json"))) == 10
+    exec(scores, {"joblib": joblib})
+    assert "synflow" in capsys.readouterr().out
+    assert Path("scores.jsonl").read_text().count("\n") == 9
