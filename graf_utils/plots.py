@@ -25,6 +25,7 @@ __all__ = [
     "feature_label",
     "mean_rank_plot",
     "relation",
+    "target_dots",
     "tau_curves",
     "theme",
 ]
@@ -40,6 +41,7 @@ ENCODING_LABELS = {
     "op-count": "operation counts",
     "path": "path encoding",
     "flops+params": "FLOPs + params",
+    "graf+one-hot": "GRAF + one-hot",
     "zcp": "ZCP",
     "graf": "GRAF",
     "zcp+graf": "ZCP + GRAF",
@@ -205,6 +207,41 @@ def tau_curves(
     ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
     ax.set(xlabel="training networks", ylabel="Kendall τ on the rest")
     ax.legend(frameon=False)
+    return ax
+
+
+def target_dots(
+    results: pd.DataFrame, order: Sequence[str], rows: str = "target", ax: Axes | None = None
+) -> Axes:
+    """Kendall tau of every encoding, a row a target; bars are 95 % intervals.
+
+    Parameters
+    ----------
+    results : DataFrame
+        From `graf_utils.evaluation.evaluate`, of one predictor and train size.
+    order : sequence of str
+        Encodings in the order of colours and markers; those without results are left out, so that
+        figures with the same order can be compared.
+    rows : str
+        Column whose levels become rows, in order of appearance, the first on top.
+    ax : Axes, optional
+    """
+    ax = _axes(ax)
+    levels = list(dict.fromkeys(results[rows]))
+    shown = [encoding for encoding in order if encoding in set(results["encoding"])]
+    for k, encoding in enumerate(shown):
+        tau = results[results["encoding"] == encoding].groupby(rows)["kendall_tau"]
+        half = (1.96 * tau.std() / np.sqrt(tau.size())).fillna(0).reindex(levels)
+        y = np.arange(len(levels)) + 0.14 * (k - (len(shown) - 1) / 2)
+        look = {"color": PALETTE[order.index(encoding)], "marker": MARKERS[order.index(encoding)]}
+        label = ENCODING_LABELS.get(encoding, encoding)
+        mean = tau.mean().reindex(levels)
+        ax.errorbar(mean, y, xerr=half, fmt="none", capsize=2, linewidth=1, ecolor=look["color"])
+        ax.plot(mean, y, linestyle="none", markersize=6, label=label, **look)
+    ax.set_yticks(range(len(levels)), levels)
+    ax.invert_yaxis()
+    ax.set(xlabel="Kendall τ on the rest")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.4, -0.16), ncols=2, frameon=False)
     return ax
 
 

@@ -116,6 +116,22 @@ def test_mean_ranks_are_drawn_best_on_top():
     assert ax.yaxis_inverted()
 
 
+def test_target_dots_show_the_means_and_keep_colours():
+    results = pd.DataFrame(
+        [("b", "graf", 0.5), ("b", "graf", 0.7), ("a", "graf", 0.9), ("a", "one-hot", 0.1)],
+        columns=["target", "encoding", "kendall_tau"],
+    )
+    ax = plots.target_dots(results, order=("one-hot", "zcp", "graf"))
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["b", "a"]
+    assert ax.yaxis_inverted()
+    dots = {line.get_label(): line for line in ax.lines if line.get_marker() in plots.MARKERS}
+    assert set(dots) == {"one-hot", "GRAF"}
+    np.testing.assert_allclose(dots["GRAF"].get_xdata(), [0.6, 0.9])
+    np.testing.assert_allclose(dots["one-hot"].get_xdata(), [np.nan, 0.1])
+    assert dots["GRAF"].get_color() == plots.PALETTE[2]
+    assert dots["GRAF"].get_marker() == plots.MARKERS[2]
+
+
 def test_agreement_map_writes_the_numbers():
     matrix = pd.DataFrame([[1.0, 0.25], [0.25, -0.5]], index=list("ab"), columns=list("ab"))
     ax = plots.agreement_map(matrix, "ρ")
