@@ -345,7 +345,7 @@ def _predictor(run: _Run) -> Iterator[list[int]]:
         yield chosen
 
 
-METHODS: dict[str, Callable[[_Run], Iterator[list[int]]]] = {
+METHODS: dict[str, Callable[..., Iterator[list[int]]]] = {
     "random": _random,
     "evolution": _evolution,
     "local": _local,
