@@ -221,7 +221,7 @@ class _Run:
             self.weights = np.ones(values.shape[1]) / values.shape[1]
         if not self.learnt_at or len(self.order) - self.learnt_at >= self.batch:
             self.learnt_at = len(self.order)
-            for name in ("forest", "trees", "allowed"):
+            for name in ("forest", "trees", "mean", "allowed"):
                 self.__dict__.pop(name, None)
 
     def turn(self) -> None:
@@ -260,8 +260,10 @@ class _Run:
         found = [tree.tree_.predict(x) for tree in self.forest.estimators_]
         return np.reshape(found, (len(found), len(x), -1))
 
-    def predicted(self) -> NDArray[np.float64]:
-        return self.scores(self.trees.mean(axis=0))
+    @cached_property
+    def mean(self) -> NDArray[np.float64]:
+        """What the forest predicts, (n, n_objectives)."""
+        return self.trees.mean(axis=0)
 
     @cached_property
     def allowed(self) -> NDArray[np.bool_]:
@@ -296,7 +298,7 @@ class _Run:
         near = self.candidates.neighbours(index)
         near = self.rng.permutation(near[self.open[near]])
         if self.guided and len(near):
-            near = near[np.argsort(-self.predicted()[near], kind="stable")]
+            near = near[np.argsort(-self.scores(self.mean[near]), kind="stable")]
         return near
 
 
@@ -340,7 +342,7 @@ def _predictor(run: _Run) -> Iterator[list[int]]:
             run.turn()
             opinion = run.scores(run.trees[tree, left])
             best = left[opinion == opinion.max()]
-            chosen.append(int(best[run.predicted()[best].argmax()]))
+            chosen.append(int(best[run.scores(run.mean[best]).argmax()]))
             left = left[left != chosen[-1]]
         yield chosen
 
