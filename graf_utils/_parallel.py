@@ -24,10 +24,11 @@ def unordered(
     calls: Iterable[tuple[Any, ...]],
     n_jobs: int | None = None,
     **options: Any,
-) -> Iterator[Any]:
-    """Yield ``function(*call)`` of each call as it ends; at the end if the backend cannot stream.
+) -> Iterator[tuple[int, Any]]:
+    """Yield the number of each call and ``function(*call)`` as it ends.
 
-    `options` are joblib's. On Dask they and `n_jobs` have no meaning: the cluster decides.
+    If the backend cannot stream, all come at the end. `options` are joblib's. On Dask they and
+    `n_jobs` have no meaning: the cluster decides.
     """
     backend, _ = get_active_backend()
     if hasattr(backend, "client"):
@@ -37,12 +38,17 @@ def unordered(
         parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered", **options)
     except ValueError:  # the backend does not support generators
         parallel = joblib.Parallel(n_jobs=n_jobs, **options)
-    yield from parallel(joblib.delayed(function)(*call) for call in calls)
+    numbered = joblib.delayed(_numbered)
+    yield from parallel(numbered(function, *item) for item in enumerate(calls))
+
+
+def _numbered(function: Callable[..., Any], number: int, call: tuple[Any, ...]) -> tuple[int, Any]:
+    return number, function(*call)
 
 
 def _on_dask(
     function: Callable[..., Any], calls: list[tuple[Any, ...]], backend: Any
-) -> Iterator[Any]:
+) -> Iterator[tuple[int, Any]]:
     from distributed import as_completed
 
     client, arrays = backend.client, {}
@@ -62,9 +68,10 @@ def _on_dask(
         columns = [[place(part) for part in column] for column in zip(*calls, strict=True)]
         futures = client.map(function, *columns, pure=False, **backend.submit_kwargs)
         waiting = as_completed(futures, loop=client.loop)
+        numbers = {future.key: number for number, future in enumerate(futures)}
         del futures  # else what a dead worker had finished, and we have read, is made again
     try:
         for future in waiting:
-            yield future.result()
+            yield numbers[future.key], future.result()
     finally:
         client.cancel(list(waiting.futures))  # what an error left

@@ -169,7 +169,8 @@ def evaluate(
         y_digests = {name: _digest(y) for name, y in ys.items()}
 
     rows: list[dict[str, Any]] = []
-    jobs: dict[int, tuple[_Job, NDArray[Any], NDArray[Any]]] = {}
+    jobs: list[tuple[_Job, NDArray[Any], NDArray[Any]]] = []
+    positions: list[int] = []  # rows of the jobs
     for target, y in ys.items():
         for encoding, x in matrices.items():
             for predictor, model in models.items():
@@ -191,15 +192,15 @@ def evaluate(
                             )
                             row |= store.read(key) or {}
                         if "kendall_tau" not in row:
-                            job = _Job(len(rows), model, size, seed, key, store)
-                            jobs[len(rows)] = (job, x, y)
+                            jobs.append((_Job(model, size, seed, key, store), x, y))
+                            positions.append(len(rows))
                         rows.append(row)
 
     bar = tqdm(total=len(rows), initial=len(rows) - len(jobs), disable=not progress, unit="fit")
     with bar:
-        for position, scores in unordered(_run, jobs.values(), n_jobs):
-            rows[position] |= scores
-            jobs[position][0].keep(scores)
+        for number, scores in unordered(_run, jobs, n_jobs):
+            rows[positions[number]] |= scores
+            jobs[number][0].keep(scores)
             bar.update()
     return pd.DataFrame(rows)
 
@@ -276,7 +277,6 @@ def rank_correlations(scores: pd.DataFrame, target: Any, groups: Any = None) -> 
 
 @dataclass
 class _Job:
-    position: int
     model: Any
     size: int
     seed: int
@@ -289,7 +289,7 @@ class _Job:
             self.store.write(self.key, scores)
 
 
-def _run(job: _Job, x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[int, dict[str, float]]:
+def _run(job: _Job, x: NDArray[np.float64], y: NDArray[np.float64]) -> dict[str, float]:
     train, test = train_test_split(np.arange(len(y)), train_size=job.size, random_state=job.seed)
     model = clone(job.model)
     start = time.process_time()
@@ -310,7 +310,7 @@ def _run(job: _Job, x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[int
     }
     with contextlib.suppress(OSError):  # here is no such folder: `evaluate` keeps it
         job.keep(scores)
-    return job.position, scores
+    return scores
 
 
 # --- the cache on disk --------------------------------------------------------------------------

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -22,6 +21,7 @@ from sklearn.base import clone
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
 
+from graf_utils._parallel import unordered
 from graf_utils.encodings import encode
 from graf_utils.evaluation import _matrix, _names, _whole_numbers, make_predictor
 from graf_utils.spaces import CellSpace, SearchSpace, get_space
@@ -262,7 +262,7 @@ def importances(
     n_explained : int
         Networks explained; all of the rest if it is larger.
     n_jobs : int, optional
-        Parallel fits, as in joblib. The numbers do not depend on it.
+        Parallel fits, as in `graf_utils.evaluation.evaluate`. The numbers do not depend on it.
 
     Returns
     -------
@@ -294,14 +294,13 @@ def importances(
     settings = {"table": table.name, "source": table.source, "target": "", "encoding": label}
     settings["predictor"] = predictor if isinstance(predictor, str) else type(model).__name__
     settings["train_size"] = train_size
-    jobs = [
-        joblib.delayed(_explain)(
-            model, x, y, groups, chosen, n_explained, settings | {"target": name, "data_seed": seed}
-        )
+    calls = [
+        (model, x, y, groups, chosen, n_explained, settings | {"target": name, "data_seed": seed})
         for name, y in ys.items()
         for seed in seeds
     ]
-    return pd.concat(joblib.Parallel(n_jobs=n_jobs)(jobs), ignore_index=True)
+    found = dict(unordered(_explain, calls, n_jobs))
+    return pd.concat([found[number] for number in range(len(calls))], ignore_index=True)
 
 
 def _member(names: list[str], groups: Mapping[str, Sequence[str]]) -> NDArray[np.float64]:

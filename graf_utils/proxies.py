@@ -540,8 +540,8 @@ def score(
     calls = ((code, *options) for code in todo)
     total = len(todo) + len(done)
     with tqdm(total=total, initial=len(done), disable=not progress, unit="net") as bar:
-        for code, row in unordered(_score_one, calls, n_jobs, batch_size=1):
-            done[code] = row
+        for number, row in unordered(_score_one, calls, n_jobs, batch_size=1):
+            done[code := todo[number]] = row
             if checkpoint is not None:
                 _append(Path(checkpoint), {"architecture": code, **row})
             bar.update()
@@ -561,14 +561,14 @@ def _score_one(
     functions: dict[str, Callable[[Run], Any]],
     device: str | torch.device,
     random_state: int,
-) -> tuple[tuple[int, ...], dict[str, Any]]:
+) -> dict[str, Any]:
     with _ONE_AT_A_TIME:
         threads = torch.get_num_threads()
         torch.set_num_threads(1)  # the order of a sum depends on the number of threads
         try:
             seed = _seed(random_state, space.name, code)
             built = build_network(code, space, **network, random_state=seed)
-            return code, _measure(built, images, labels, functions, device, seed)
+            return _measure(built, images, labels, functions, device, seed)
         finally:
             torch.set_num_threads(threads)
 

@@ -174,6 +174,17 @@ def test_score_with_a_worker_killed(cluster, client, tmp_path, monkeypatch):
     assert_identical(alone(score, file), expected)
 
 
+def test_importances_on_a_cluster(client):
+    from graf_utils.explain import importances
+
+    y = np.isin(CELLS, [2, 3]).sum(axis=1) + np.random.default_rng(1).normal(size=len(CELLS))
+    table = Table("small", "test", NB201(), CELLS, {"y": y})
+    forest = RandomForestRegressor(5, random_state=0)
+    arguments = (table, "y", "op-count", forest)
+    options = {"methods": "impurity", "train_size": 60, "data_seeds": range(6)}
+    assert_identical(importances(*arguments, **options), alone(importances, *arguments, **options))
+
+
 def hide():
     from graf_utils.evaluation import _Store
 
