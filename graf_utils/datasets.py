@@ -140,6 +140,27 @@ class Table:
             )
         return self.targets[name].to_numpy(copy=True)
 
+    def rows(self, architectures: Any) -> NDArray[np.intp]:
+        """Row numbers of architectures, in any form that the space reads.
+
+        Raises
+        ------
+        ValueError
+            An architecture is not in the table.
+        """
+        wanted = self.space.decode(self.space.encode(architectures))
+        absent = [cell for cell in wanted if cell not in self._row_of]
+        if absent:
+            raise ValueError(
+                f"table {self.name!r} lacks {len(absent)} of {len(wanted)} architectures, the "
+                f"first is {absent[0]}. Ask for those that are in table.architectures."
+            )
+        return np.array([self._row_of[cell] for cell in wanted], dtype=np.intp)
+
+    @functools.cached_property
+    def _row_of(self) -> dict[Any, int]:
+        return {cell: row for row, cell in enumerate(self.architectures)}
+
     def subset(self, rows: slice | Sequence[int] | NDArray[Any]) -> Table:
         """Return the table of some rows: a slice, row numbers, or a mask of all rows."""
         wanted = rows if isinstance(rows, slice) else np.asarray(rows)

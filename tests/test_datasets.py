@@ -214,6 +214,16 @@ def test_subset_keeps_rows_aligned(rows):
     assert part.targets.index.equals(pd.RangeIndex(2))
 
 
+def test_rows_of_architectures(embedded):
+    random = np.random.default_rng(0).permutation(len(embedded))[:200]
+    asked = [embedded.architectures[i] for i in random]
+    assert embedded.rows(asked).tolist() == random.tolist()
+    assert embedded.rows([embedded.space.to_string(asked[0])]).tolist() == [random[0]]
+    assert _table().rows(_table().architectures[::-1]).tolist() == [2, 1, 0]
+    with pytest.raises(ValueError, match=r"lacks 1 of 2 architectures, the first is \(4, 4"):
+        _table().rows([_table().architectures[0], (4, 4, 4, 4, 4, 4)])
+
+
 def test_subset_by_mask():
     assert _table().subset(np.array([False, True, False])).target("latency").tolist() == [2]
 

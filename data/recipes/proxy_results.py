@@ -20,7 +20,6 @@ from graf_utils.datasets import Table, load_table
 from graf_utils.encodings import encode
 from graf_utils.evaluation import rank_correlations
 from graf_utils.registry import write_table
-from graf_utils.spaces import get_space
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 TABLES = ("nb201-cifar10", "tnb101-micro-class_scene")
@@ -66,15 +65,12 @@ def main() -> None:
     found = rank_correlations(count, imagenet.target("imagenet16-120"))
     frames.append(found.assign(table=IMAGENET, scores="published", against="accuracy"))
     published, own = tables["nb201-cifar10"], load_table("nb201-cifar10", source="embedded")
-    place = {cell: row for row, cell in enumerate(own.architectures)}
-    reduced = own.proxies.iloc[[place[cell] for cell in published.architectures]]
-    reduced = reduced.reset_index(drop=True)
+    reduced = own.subset(own.rows(published.architectures)).proxies
     frames.append(with_accuracy(published, reduced, "reduced"))
     frames.append(with_published(reduced, published.proxies, "reduced"))
 
     full = pd.read_parquet(RESULTS / "proxies_full_200.parquet")
-    place = {cell: row for row, cell in enumerate(published.architectures)}
-    rows = [place[cell] for cell in get_space("nb201").decode(full["architecture"])]
+    rows = published.rows(full["architecture"])
     few = published.proxies.iloc[rows].reset_index(drop=True)
     frames.append(with_published(full, few, "full, 200 cells"))
     frames.append(

@@ -140,8 +140,7 @@ class Task:
 
 def matched(table: Table, other: Table, target: str) -> Any:
     """A target of another table, in the order of the architectures of this one."""
-    row = {cell: i for i, cell in enumerate(other.architectures)}
-    return other.target(target)[[row[cell] for cell in table.architectures]]
+    return other.target(target)[other.rows(table.architectures)]
 
 
 def main() -> None:
