@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from graf_utils.brpnas import GraphEncoder, _Packed, operation_graphs
+from graf_utils.predictors.brpnas import GraphEncoder, _Packed, operation_graphs
 from graf_utils.spaces import NB201
 
 

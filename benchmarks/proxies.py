@@ -15,7 +15,8 @@ import pandas as pd
 import torch
 
 from graf_utils.networks import build_network
-from graf_utils.proxies import PROXIES, image_batch, score_network
+from graf_utils.proxies import PROXIES
+from graf_utils.scoring import image_batch, score_network
 from graf_utils.spaces import NB201
 
 SKELETONS = {"full": (5, 32, 5), "reduced": (1, 16, 20)}
@@ -26,7 +27,7 @@ def measure(name: str, n: int | None) -> None:
     """Time both sides on one skeleton and print seconds and ratios."""
     cells, size, default = SKELETONS[name]
     space, batch, rows, gap = NB201(), image_batch(size), [], 0.0
-    for code in space.decode(space.sample(n or default, random_state=0)):
+    for code in space.from_codes(space.sample(n or default, random_state=0)):
         network = build_network(code, space, cells=cells, random_state=0)
         shared = score_network(network, batch)
         alone = {proxy: score_network(network, batch, proxy) for proxy in PROXIES}

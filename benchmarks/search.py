@@ -17,14 +17,14 @@ from graf_utils.search import Candidates, search
 
 RUNS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("random", {}),
-    ("random", {"prune": True}),
+    ("random", {"restrict": True}),
     ("evolution", {}),
     ("evolution", {"guided": True}),
     ("local", {}),
     ("local", {"guided": True}),
     ("predictor", {}),
     ("predictor", {"start": "k-centre"}),
-    ("predictor", {"prune": True}),
+    ("predictor", {"restrict": True}),
 )
 
 

@@ -46,7 +46,7 @@ def measure(
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     fast = float(np.median(seconds))
     chosen = np.random.default_rng(0).choice(len(codes), oracle_cells, replace=False)
-    cells = space.decode(codes[chosen])
+    cells = space.from_codes(codes[chosen])
     start = time.perf_counter()
     rows = [space_oracle(space, cell, variant=variant) for cell in cells]
     slow = (time.perf_counter() - start) / oracle_cells

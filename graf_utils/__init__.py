@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from graf_utils.claims import Ledger
-    from graf_utils.datasets import Table, list_tables, load_table
+    from graf_utils.datasets import list_tables, load_table
     from graf_utils.encodings import encode
-    from graf_utils.evaluation import evaluate, make_predictor, summarise
+    from graf_utils.evaluation import evaluate, summarise
     from graf_utils.features import GRAF
+    from graf_utils.predictors import make_predictor
     from graf_utils.spaces import NB201, get_space
+    from graf_utils.table import Table
 
 __version__ = "0.1.0"
 
@@ -23,13 +25,13 @@ _HOMES = {
     "GRAF": "features",
     "NB201": "spaces",
     "Ledger": "claims",
-    "Table": "datasets",
+    "Table": "table",
     "encode": "encodings",
     "evaluate": "evaluation",
     "get_space": "spaces",
     "list_tables": "datasets",
     "load_table": "datasets",
-    "make_predictor": "evaluation",
+    "make_predictor": "predictors",
     "summarise": "evaluation",
 }
 

@@ -12,12 +12,10 @@ raises `DataError`. Both say what was given, what the rule is and what to do.
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -26,6 +24,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from graf_utils._checks import nearest
 from graf_utils.registry import (
     DataError,
     Registry,
@@ -38,149 +37,12 @@ from graf_utils.registry import (
     own_registry,
 )
 from graf_utils.spaces import NB101, CellSpace, SearchSpace, get_space
-from graf_utils.spaces.base import nearest
+from graf_utils.table import Table, locate, row_numbers
 
 __all__ = ["DataError", "Registry", "Table", "cache_dir", "data_path", "download", "fetch"]
 __all__ += ["list_tables", "load_table"]
 
 SOURCES = ("embedded", "paper")
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Table:
-    """Architectures with their targets and proxies, row by row, and where they come from.
-
-    Parameters
-    ----------
-    name, source : str
-        Name of the table; ``"embedded"``, ``"paper"``, or a word of your own.
-    space : SearchSpace or str
-        The search space of the architectures, or its name.
-    architectures : sequence
-        One architecture a row, in any form that ``space.encode`` takes; kept as tuples.
-    targets : DataFrame or mapping of column name to values
-        What can be predicted; finite numbers.
-    proxies : DataFrame, mapping or None
-        Zero-cost proxies, in the order in which encodings use them.
-    provenance : dict
-        Citation, licence, files with SHA-256, units and directions of the targets, policy, notes.
-
-    Examples
-    --------
-    >>> table = Table("mine", "own", "nb201", [(0, 0, 0, 0, 0, 1)], {"latency": [3.5]})
-    >>> table.target("latency")
-    array([3.5])
-    """
-
-    name: str
-    source: str
-    space: SearchSpace
-    architectures: list[tuple[int, ...]]
-    targets: pd.DataFrame
-    proxies: pd.DataFrame | None = None
-    provenance: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        put = functools.partial(object.__setattr__, self)
-        put("space", get_space(self.space))
-        put("architectures", self.space.decode(self.space.encode(self.architectures)))
-        put("targets", self._frame("targets", self.targets))
-        if self.targets.shape[1] == 0:
-            raise ValueError(f"table {self.name!r}: targets has no column; it needs at least one.")
-        finite = np.isfinite(self.targets.to_numpy()).all(axis=0)
-        if not finite.all():
-            bad = list(self.targets.columns[~finite])
-            raise ValueError(
-                f"table {self.name!r}: targets {bad} hold NaN or infinite values; every target "
-                "must be finite. Drop those rows, or the target."
-            )
-        if self.proxies is not None:
-            put("proxies", self._frame("proxies", self.proxies))
-
-    def _frame(self, what: str, values: Any) -> pd.DataFrame:
-        frame, n, wrong = pd.DataFrame(values), len(self.architectures), None
-        if len(frame) != n:
-            wrong = (
-                f"{what} has {len(frame)} rows for {n} architectures; row i must describe "
-                "architecture i."
-            )
-        elif not frame.index.equals(pd.RangeIndex(n)):
-            wrong = (
-                f"the index of {what} must be 0..{n - 1}, so that row i describes architecture i. "
-                "Sort it to that order, then call .reset_index(drop=True)."
-            )
-        elif not frame.columns.is_unique:
-            wrong = f"column names of {what} must be unique."
-        for column in () if wrong else frame:
-            if not pd.api.types.is_numeric_dtype(frame[column]):
-                wrong = (
-                    f"{what} column {column!r} has type {frame[column].dtype}; it must hold "
-                    "numbers. Convert or drop it."
-                )
-        if wrong:
-            raise ValueError(f"table {self.name!r}: {wrong}")
-        return frame.astype(float).set_axis(pd.RangeIndex(n))
-
-    def __len__(self) -> int:
-        return len(self.architectures)
-
-    def __repr__(self) -> str:
-        proxies = 0 if self.proxies is None else self.proxies.shape[1]
-        return (
-            f"<Table {self.name} ({self.source}): {len(self):,} {self.space.name} networks, "
-            f"{self.targets.shape[1]} targets, {proxies} proxies>"
-        )
-
-    def target(self, name: str) -> NDArray[np.float64]:
-        """Return the values of one target; an unknown name raises ValueError."""
-        if name not in self.targets.columns:
-            raise ValueError(
-                f"target {name!r} is not in table {self.name!r} ({self.source}). It must be one of "
-                f"{list(self.targets.columns)}.{nearest(name, self.targets.columns)}"
-            )
-        return self.targets[name].to_numpy(copy=True)
-
-    def rows(self, architectures: Any) -> NDArray[np.intp]:
-        """Row numbers of architectures, in any form that the space reads.
-
-        Raises
-        ------
-        ValueError
-            An architecture is not in the table.
-        """
-        wanted = self.space.decode(self.space.encode(architectures))
-        absent = [cell for cell in wanted if cell not in self._row_of]
-        if absent:
-            raise ValueError(
-                f"table {self.name!r} lacks {len(absent)} of {len(wanted)} architectures, the "
-                f"first is {absent[0]}. Ask for those that are in table.architectures."
-            )
-        return np.array([self._row_of[cell] for cell in wanted], dtype=np.intp)
-
-    @functools.cached_property
-    def _row_of(self) -> dict[Any, int]:
-        return {cell: row for row, cell in enumerate(self.architectures)}
-
-    def subset(self, rows: slice | Sequence[int] | NDArray[Any]) -> Table:
-        """Return the table of some rows: a slice, row numbers, or a mask of all rows."""
-        wanted = rows if isinstance(rows, slice) else np.asarray(rows)
-        if isinstance(wanted, np.ndarray) and wanted.dtype == bool and len(wanted) != len(self):
-            raise ValueError(
-                f"rows is a mask of {len(wanted)} values for {len(self)} rows; give one value a "
-                "row, or row numbers."
-            )
-        try:
-            keep = np.arange(len(self))[wanted]
-        except IndexError as error:
-            raise ValueError(
-                f"rows={rows!r} does not fit table {self.name!r}: {error}. Give row numbers in "
-                f"0..{len(self) - 1}, a mask, or a slice."
-            ) from error
-        rows_of = {name: getattr(self, name) for name in ("targets", "proxies")}
-        kept = {
-            k: v if v is None else v.iloc[keep].reset_index(drop=True) for k, v in rows_of.items()
-        }
-        return replace(self, architectures=[self.architectures[i] for i in keep], **kept)
 
 
 def list_tables(*, registry: Registry | None = None) -> pd.DataFrame:
@@ -398,7 +260,7 @@ def _read_nasbench_vis(path: Path, key: str) -> pd.DataFrame:
         if space.module_hash(cells) != frame["key"].tolist():
             raise ValueError("a cell has another hash than the one given for it")
     else:
-        cells = space.decode(space.from_hash(frame["key"]))
+        cells = space.from_codes(space.from_hash(frame["key"]))
     return frame.assign(**{key: cells})
 
 
@@ -420,7 +282,7 @@ def _codes(
     try:
         if spelling == "digits":
             written = written.map(list).map(lambda digits: tuple(map(int, digits)))
-        codes = space.prune(written) if spelling == "unpruned" else space.encode(written)
+        codes = space.prune(written) if spelling == "unpruned" else space.to_codes(written)
     except ValueError as error:
         rule = r"row \1: \2 is not an architecture: "
         reason = re.sub(r"^architecture (\d+) = (.*?): ", rule, str(error))
@@ -430,16 +292,18 @@ def _codes(
     return codes
 
 
-def _locate(wanted: NDArray[np.int8], present: NDArray[np.int8], path: str) -> NDArray[np.intp]:
+def _locate(
+    wanted: NDArray[np.integer], present: NDArray[np.integer], path: str
+) -> NDArray[np.intp]:
     """Row of each wanted architecture in a file."""
-    found = pd.Index(map(bytes, present)).get_indexer([bytes(code) for code in wanted])
-    if (found < 0).any():
-        first = tuple(wanted[found < 0][0].tolist())
+    rows = locate(wanted, row_numbers(present))
+    if (rows < 0).any():
+        first = tuple(wanted[rows < 0][0].tolist())
         raise DataError(
-            f"{path} lacks {int((found < 0).sum())} of {len(wanted)} networks, the first is "
+            f"{path} lacks {int((rows < 0).sum())} of {len(wanted)} networks, the first is "
             f"{first}. Get the registered file."
         )
-    return found
+    return rows
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

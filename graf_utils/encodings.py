@@ -10,11 +10,12 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 
-from graf_utils.features import GRAF
-from graf_utils.spaces import GraphBatch
-from graf_utils.spaces.base import ABSENT, nearest
+from graf_utils._checks import nearest
+from graf_utils.features import GRAF, authors_order
+from graf_utils.graphs import ABSENT, GraphBatch
+from graf_utils.table import Table
 
-__all__ = ["ENCODINGS", "encode", "path_encoding"]
+__all__ = ["ENCODINGS", "encode", "one_hot", "path_encoding"]
 
 
 def path_encoding(batch: GraphBatch, inputs: Sequence[str] = ("",)) -> pd.DataFrame:
@@ -34,8 +35,6 @@ def path_encoding(batch: GraphBatch, inputs: Sequence[str] = ("",)) -> pd.DataFr
         NAS-Bench-101 (the empty sequence is a direct edge).
     """
     labels = [i for i, name in enumerate(batch.operations) if name not in batch.free]
-    rank = np.zeros(len(batch.operations), dtype=np.intp)
-    rank[labels] = np.arange(len(labels))
     slots = {(s, t): i for i, (s, t) in enumerate(batch.edges.tolist())}
     graph = nx.DiGraph(list(slots))
     blocks = []
@@ -44,70 +43,97 @@ def path_encoding(batch: GraphBatch, inputs: Sequence[str] = ("",)) -> pd.DataFr
             [slots[edge] for edge in pairwise(path)]
             for path in nx.all_simple_paths(graph, start, batch.output)
         ]
-        # an edge that only closes the path (it carries no operation) is not part of the sequence
-        inner = [route[:-1] if batch.free else route for route in routes]
-        names: list[str] = []
-        offset = {}
-        for length in sorted({len(route) for route in inner}):
-            offset[length] = len(names)
-            grid = product([batch.operations[i] for i in labels], repeat=length)
-            names += [f"path{'.' * bool(name)}{name}[{','.join(row)}]" for row in grid]
-        encoded = np.zeros((len(batch), len(names)))
-        for route, ops in zip(routes, inner, strict=True):
-            rows = np.flatnonzero((batch.edge_ops[:, route] != ABSENT).all(axis=1))
-            code = rank[batch.edge_ops[np.ix_(rows, ops)]]
-            code = code @ (len(labels) ** np.arange(len(ops), dtype=np.intp)[::-1])
-            encoded[rows, offset[len(ops)] + code] = 1
-        blocks.append(pd.DataFrame(encoded, columns=names))
+        blocks.append(_sequences(batch, routes, labels, f"path{'.' * bool(name)}{name}"))
     return pd.concat(blocks, axis=1)
 
 
-def _path(table: Any) -> pd.DataFrame:
-    batches = table.space.graph_batch(table.architectures)
-    if isinstance(batches, GraphBatch):
-        batches = {"": batches}
-    encoded = [
-        path_encoding(batch, table.space.inputs).add_prefix(f"{cell}." if cell else "")
-        for cell, batch in batches.items()
-    ]
-    return pd.concat(encoded, axis=1)
+def _sequences(
+    batch: GraphBatch, routes: list[list[int]], labels: list[int], stem: str
+) -> pd.DataFrame:
+    """Which sequences of labels lie on some of the routes, each a list of edge slots."""
+    rank = np.zeros(len(batch.operations), dtype=np.intp)
+    rank[labels] = np.arange(len(labels))
+    # an edge that only closes the path (it carries no operation) is not part of the sequence
+    inner = [route[:-1] if batch.free else route for route in routes]
+    names: list[str] = []
+    offset = {}
+    for length in sorted({len(route) for route in inner}):
+        offset[length] = len(names)
+        grid = product([batch.operations[i] for i in labels], repeat=length)
+        names += [f"{stem}[{','.join(row)}]" for row in grid]
+    encoded = np.zeros((len(batch), len(names)))
+    for route, ops in zip(routes, inner, strict=True):
+        rows = np.flatnonzero((batch.edge_ops[:, route] != ABSENT).all(axis=1))
+        digits = rank[batch.edge_ops[np.ix_(rows, ops)]]
+        code = digits @ (len(labels) ** np.arange(len(ops), dtype=np.intp)[::-1])
+        encoded[rows, offset[len(ops)] + code] = 1
+    return pd.DataFrame(encoded, columns=names)
 
 
-def _one_hot(table: Any) -> pd.DataFrame:
-    space = table.space
-    return pd.DataFrame(space.one_hot(table.architectures), columns=space.one_hot_names())
+def one_hot(batch: GraphBatch, *, fixed_wiring: bool = False) -> pd.DataFrame:
+    """Which operation lies where, and which edges there are.
 
+    Parameters
+    ----------
+    batch : GraphBatch
+    fixed_wiring : bool
+        All architectures of the space have the same edges. Where operations sit on nodes, the
+        edges then carry no information and get no column.
 
-def _graf(table: Any, **options: Any) -> pd.DataFrame:
-    graf = GRAF(table.space, **options).set_output(transform="pandas")
-    features = graf.fit_transform(table.architectures)
-    if table.space.name not in ("nb201", "tnb101-micro"):
-        return features
-    return features[_paper_order(list(features), table.space.operations)]
-
-
-def _paper_order(names: list[str], operations: tuple[str, ...]) -> list[str]:
-    """GRAF's columns as the authors' code orders them.
-
-    A forest with a fixed seed depends on the order of its columns: with the order of `GRAF` the
-    mean tau at 32 networks would be .002 lower than the published one. Theirs takes shortest paths
-    by the operations that are *left out*, and the four degrees of a set together.
+    Returns
+    -------
+    DataFrame of shape (n_graphs, n_columns)
+        With operations on edges, an indicator for each slot and operation, ``1-2=nor_conv_3x3``: 30
+        in NAS-Bench-201. With operations on nodes, an indicator for each slot, ``0-1``, then one
+        for each inner node and operation, ``1=maxpool3x3``: 36 in NAS-Bench-101.
     """
-    degrees = ("input_degree", "output_degree", "mean_in_degree", "mean_out_degree")
+    labels = [i for i, name in enumerate(batch.operations) if name not in batch.free]
+    names = batch.node_names
+    slots = [f"{names[u]}-{names[v]}" for u, v in batch.edges.tolist()]
+    if batch.node_ops is None:
+        keep = [
+            s for s, v in enumerate(batch.edges[:, 1]) if not (batch.free and v == batch.output)
+        ]
+        places, ops = [slots[s] for s in keep], batch.edge_ops[:, keep]
+    else:
+        inner = [v for v in range(batch.n_nodes) if v not in (*batch.inputs, batch.output)]
+        places, ops = [names[v] for v in inner], batch.node_ops[:, inner]
+    columns = [f"{place}={batch.operations[op]}" for place in places for op in labels]
+    indicators = (ops[:, :, None] == np.array(labels)).reshape(len(batch), -1)
+    frame = pd.DataFrame(indicators.astype(float), columns=columns)
+    if batch.node_ops is None or fixed_wiring:
+        return frame
+    edges = pd.DataFrame((batch.edge_ops != ABSENT).astype(float), columns=slots)
+    return pd.concat([edges, frame], axis=1)
 
-    def key(name: str) -> tuple[int, int, tuple[int, ...], int]:
-        family, inside = name[:-1].split("[")
-        chosen = {operations.index(op) for op in inside.split("+")}
-        if family == "min_path_len":
-            chosen = set(range(len(operations))) - chosen
-        group = ("op_count", "min_path_len", "max_path_len", family).index(family)
-        member = degrees.index(family) if family in degrees else 0
-        return group, len(chosen), tuple(sorted(chosen)), member
 
-    return sorted(names, key=key)
+# --- encodings of a table -------------------------------------------------------------------------
 
 
-def _zcp(table: Any) -> pd.DataFrame:
+def _by_cell(table: Table, encoding: Callable[[GraphBatch], pd.DataFrame]) -> pd.DataFrame:
+    """Encode each cell of the architectures, with the cell's name before the columns'."""
+    blocks = [
+        encoding(batch).add_prefix(f"{cell}." if cell else "")
+        for cell, batch in table.space.graph_batch(table.codes).items()
+    ]
+    return pd.concat(blocks, axis=1)
+
+
+def _path(table: Table) -> pd.DataFrame:
+    return _by_cell(table, lambda batch: path_encoding(batch, table.space.inputs))
+
+
+def _one_hot(table: Table) -> pd.DataFrame:
+    return _by_cell(table, lambda batch: one_hot(batch, fixed_wiring=table.space.fixed_wiring))
+
+
+def _graf(table: Table, **options: Any) -> pd.DataFrame:
+    graf = GRAF(table.space, **options).set_output(transform="pandas")
+    features = graf.fit_transform(table)
+    return features[authors_order(table.space, list(features))]
+
+
+def _zcp(table: Table) -> pd.DataFrame:
     if table.proxies is None or not table.proxies.shape[1]:
         raise ValueError(
             f"encoding 'zcp': table {table.name!r} (source {table.source!r}) has no zero-cost "
@@ -117,16 +143,16 @@ def _zcp(table: Any) -> pd.DataFrame:
     return table.proxies
 
 
-def _cost(table: Any, column: int, name: str) -> pd.DataFrame:
+def _cost(table: Table, column: int, name: str) -> pd.DataFrame:
     if not hasattr(table.space, "cost"):
         raise ValueError(
             f"encoding {name!r}: search space {table.space.name!r} has no cost formula. Leave it "
             "out, or give the space a method cost."
         )
-    return pd.DataFrame({name: table.space.cost(table.architectures)[:, column]})
+    return pd.DataFrame({name: table.space.cost(table.codes)[:, column]})
 
 
-ENCODINGS: dict[str, Callable[[Any], pd.DataFrame]] = {
+ENCODINGS: dict[str, Callable[[Table], pd.DataFrame]] = {
     "graf": _graf,
     "graf-allowed": lambda table: _graf(table, variant="allowed"),
     "zcp": _zcp,
@@ -140,7 +166,7 @@ ENCODINGS: dict[str, Callable[[Any], pd.DataFrame]] = {
 one-hot as in the paper's code, then ours."""
 
 
-def encode(table: Any, encoding: str) -> pd.DataFrame:
+def encode(table: Table, encoding: str) -> pd.DataFrame:
     """Encode the architectures of a table.
 
     Parameters

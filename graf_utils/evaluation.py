@@ -1,40 +1,40 @@
 """The paper's protocol: repeated random train sets, the rest held out, Kendall tau.
 
 `evaluate` crosses targets, encodings, predictors, train sizes and data seeds and returns a tidy
-frame, one row a fit. It runs on any joblib backend and, given a `cache` folder, resumes.
+frame, one row per fit. It runs on any joblib backend and, given a `cache` folder, resumes.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import importlib
-import json
+import math
 import os
-import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+import warnings
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy
+import sklearn
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 from sklearn.base import clone
-from sklearn.ensemble import RandomForestRegressor
 from sklearn.model_selection import train_test_split
-from sklearn.pipeline import make_pipeline
 from tqdm import tqdm
 
+from graf_utils import _checks
+from graf_utils._keys import NotKeyable, digest
 from graf_utils._parallel import unordered
+from graf_utils._store import Store
 from graf_utils.encodings import encode
-from graf_utils.features import DistinctColumns
-from graf_utils.spaces.base import nearest
+from graf_utils.predictors import make_predictor
+from graf_utils.table import Table
 
-__all__ = ["DATA_SEEDS", "PREDICTORS", "TRAIN_SIZES", "evaluate", "make_predictor"]
-__all__ += ["rank_correlations", "summarise"]
+__all__ = ["DATA_SEEDS", "TRAIN_SIZES", "evaluate", "rank_correlations", "summarise"]
 
 TRAIN_SIZES = (32, 128, 1024)
 """Numbers of training networks of the paper."""
@@ -43,60 +43,21 @@ DATA_SEEDS = tuple(range(42, 92))
 """The 50 seeds of the paper's random train sets."""
 
 
-def _xgb(**options: Any) -> Any:
-    from xgboost import XGBRegressor
+_SETTING = ("target", "encoding", "predictor", "train_size", "data_seed")
 
-    return XGBRegressor(random_state=42, n_jobs=1, **options)
-
-
-PREDICTORS: dict[str, Callable[[], Any]] = {
-    "rf": lambda: RandomForestRegressor(random_state=42),
-    "xgb": _xgb,
-    "xgb+": lambda: _xgb(
-        tree_method="hist", subsample=0.9, n_estimators=10_000, learning_rate=0.01
-    ),
-    "graf-xgb": lambda: make_pipeline(
-        DistinctColumns(),
-        _xgb(n_estimators=1000, learning_rate=0.015, subsample=0.8, colsample_bynode=0.2),
-    ),
+_NUMBERS = {
+    "kendall_tau": (-1.0, 1.0),
+    "n_test": (1, math.inf),
+    "n_features": (1, math.inf),
+    "cpu_seconds": (0.0, math.inf),
 }
-"""Predictors by name. `rf`, `xgb` and `xgb+` are the paper's (XGB+ with 10,000 trees).
+"""The numbers of a fit with their ranges, as the cache holds them."""
 
-`graf-xgb` is our recommendation: boosting on the distinct columns, 1,000 slow trees that see 80 %
-of the rows and, at each split, a fifth of the columns. GRAF's columns come in families that say
-nearly the same thing, and this is how trees share the work among them. The settings were chosen by
-mean tau on data seeds 0 to 29, which are none of the paper's; see `benchmarks/predictors.py`.
-"""
-
-
-def make_predictor(predictor: str | Any) -> Any:
-    """A fresh, unfitted regressor: by name from `PREDICTORS`, or a clone of your own.
-
-    Raises
-    ------
-    ValueError
-        The name is unknown, or the object has no ``fit`` and ``predict``.
-    """
-    if isinstance(predictor, str):
-        if predictor not in PREDICTORS:
-            raise ValueError(
-                f"predictor={predictor!r} is unknown; it must be a scikit-learn regressor or one "
-                f"of {list(PREDICTORS)}.{nearest(predictor, PREDICTORS)}"
-            )
-        return PREDICTORS[predictor]()
-    if isinstance(predictor, type) or not all(
-        hasattr(predictor, name) for name in ("fit", "predict", "get_params")
-    ):
-        raise ValueError(
-            f"predictor={predictor!r} is not a regressor; it must be an instance with fit, "
-            f"predict and get_params, such as RandomForestRegressor(), or one of "
-            f"{list(PREDICTORS)}."
-        )
-    return clone(predictor)
+_VERSIONS = [np, scipy, sklearn]  # what every fit goes through, besides the predictor's own
 
 
 def evaluate(
-    table: Any,
+    table: Table,
     targets: str | Iterable[str],
     encodings: str | Iterable[str] | Mapping[str, Any],
     predictors: str | Iterable[str] | Mapping[str, Any] = "rf",
@@ -119,8 +80,8 @@ def evaluate(
     targets : str or sequence of str
         Columns of ``table.targets``.
     encodings : str, sequence of str, or mapping of name to encoding
-        Names for `graf_utils.encodings.encode`; or name -> name, array or frame with a row an
-        architecture, or a function of the table that returns one.
+        Names for `graf_utils.encodings.encode`; or name -> name, array or frame with one row
+        per architecture, or a function of the table that returns one.
     predictors : str, sequence of str, or mapping of name to regressor
         Names of `PREDICTORS`, or name -> scikit-learn regressor.
     train_sizes : int or sequence of int
@@ -133,8 +94,9 @@ def evaluate(
         workers are used, and a fit whose worker died is done by another.
     cache : path, optional
         Folder of finished fits, a small JSON file each, keyed by everything that determines the
-        number (data, predictor and its settings, split, library versions). A run that was killed
-        goes on where it stopped; a damaged file is computed again. Workers on other machines need
+        number (data, the code and settings of the predictor, split, versions of the packages). A
+        run that was killed goes on where it stopped; a damaged file is computed again. A predictor
+        that cannot be described so is not cached, with a warning. Workers on other machines need
         not see the folder.
     progress : bool
         Show a progress bar.
@@ -152,49 +114,37 @@ def evaluate(
         An unknown name, a train size outside 1 .. n - 2, an encoding whose rows do not fit the
         table or are not finite; the message names it. Nothing is fitted then.
     """
-    if not (hasattr(table, "target") and hasattr(table, "architectures")):
+    if not isinstance(table, Table):
         raise ValueError(
             f"table={table!r:.80} is not a Table. Pass what load_table returns, or build a "
-            "graf_utils.datasets.Table from your own frame."
+            "graf_utils.Table from your own frame."
         )
-    sizes = _whole_numbers("train_sizes", train_sizes, 1, len(table) - 2, "networks in the table")
-    seeds = _whole_numbers("data_seeds", data_seeds, 0, 2**32 - 1, "seeds")
-    ys = {name: np.asarray(table.target(name)) for name in _names("targets", targets)}
-    models = {name: make_predictor(model) for name, model in _named("predictors", predictors)}
-    matrices = {name: _matrix(table, name, given) for name, given in _named("encodings", encodings)}
-    store, x_digests, y_digests = None, {}, {}
-    if cache is not None:
-        store = _Store(Path(cache).resolve())
-        x_digests = {name: _digest(x) for name, x in matrices.items()}
-        y_digests = {name: _digest(y) for name, y in ys.items()}
+    sizes = _checks.whole_numbers(
+        "train_sizes", train_sizes, 1, len(table) - 2, "networks in the table"
+    )
+    seeds = _checks.whole_numbers("data_seeds", data_seeds, 0, 2**32 - 1, "seeds")
+    ys = {name: table.target(name) for name in _checks.names("targets", targets)}
+    models = {
+        name: make_predictor(model) for name, model in _checks.named("predictors", predictors)
+    }
+    matrices = {name: _encoded(table, name, x) for name, x in _checks.named("encodings", encodings)}
+    store = None if cache is None else Store(cache, _NUMBERS)
+    keys = _Keys(store is not None, matrices, ys, models)
 
     rows: list[dict[str, Any]] = []
     jobs: list[tuple[_Job, NDArray[Any], NDArray[Any]]] = []
     positions: list[int] = []  # rows of the jobs
-    for target, y in ys.items():
-        for encoding, x in matrices.items():
-            for predictor, model in models.items():
-                for size in sizes:
-                    for seed in seeds:
-                        row = {
-                            "table": table.name,
-                            "source": table.source,
-                            "target": target,
-                            "encoding": encoding,
-                            "predictor": predictor,
-                            "train_size": size,
-                            "data_seed": seed,
-                        }
-                        key = None
-                        if store is not None:
-                            key = _fit_key(
-                                model, x_digests[encoding], y_digests[target], size, seed
-                            )
-                            row |= store.read(key) or {}
-                        if "kendall_tau" not in row:
-                            jobs.append((_Job(model, size, seed, key, store), x, y))
-                            positions.append(len(rows))
-                        rows.append(row)
+    for setting in product(ys, matrices, models, sizes, seeds):
+        target, encoding, predictor, size, seed = setting
+        row = {"table": table.name, "source": table.source}
+        row |= dict(zip(_SETTING, setting, strict=True))
+        key = keys.of(target, encoding, predictor, size, seed)
+        done = store.read(key) if store is not None and key is not None else None
+        if done is None:
+            job = _Job(models[predictor], size, seed, key, store)
+            jobs.append((job, matrices[encoding], ys[target]))
+            positions.append(len(rows))
+        rows.append(row | (done or {}))
 
     bar = tqdm(total=len(rows), initial=len(rows) - len(jobs), disable=not progress, unit="fit")
     with bar:
@@ -218,7 +168,7 @@ def summarise(results: pd.DataFrame, by: Iterable[str] = ()) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row a setting: ``mean``, ``std``, ``n`` (seeds), ``ci95`` (half width of the 95 %
+        One row per setting: ``mean``, ``std``, ``n`` (seeds), ``ci95`` (half width of the 95 %
         interval of the mean, normal), ``cpu_seconds`` (mean).
     """
     by = list(by) or ["table", "source", "target", "encoding", "predictor", "train_size"]
@@ -254,25 +204,60 @@ def rank_correlations(scores: pd.DataFrame, target: Any, groups: Any = None) -> 
         The lengths differ.
     """
     target = np.asarray(target, dtype=float)
-    for name, given in (("target", target), ("groups", groups)):
-        if given is not None and len(given) != len(scores):
+    for name, values in (("target", target), ("groups", groups)):
+        if values is not None and len(values) != len(scores):
             raise ValueError(
-                f"{name} has {len(given)} rows for {len(scores)} rows of scores; give one a row."
+                f"{name} has {len(values)} rows for {len(scores)} rows of scores; give one a row."
             )
     parts: dict[Any, NDArray[np.bool_]] = {"all": np.ones(len(scores), dtype=bool)}
     if groups is not None:
         parts |= {group: np.asarray(groups) == group for group in np.unique(groups).tolist()}
     rows = []
     for group, mask in parts.items():
-        ranks, wanted = scores[mask].rank(), pd.Series(target[mask]).rank().to_numpy()
+        ranks, target_rank = scores[mask].rank(), pd.Series(target[mask]).rank().to_numpy()
         for score, column in ranks.items():
-            known = mask.sum() > 2 and column.nunique() > 1 and np.ptp(wanted) > 0
-            rho = np.corrcoef(column, wanted)[0, 1] if known else np.nan
+            defined = mask.sum() > 2 and column.nunique() > 1 and np.ptp(target_rank) > 0
+            rho = np.corrcoef(column, target_rank)[0, 1] if defined else np.nan
             rows.append({"score": score, "group": group, "n": int(mask.sum()), "spearman": rho})
     return pd.DataFrame(rows)
 
 
 # --- one fit ----------------------------------------------------------------------------------
+
+
+class _Keys:
+    """The keys of fits in the cache: data, predictor with all that it is made of, and split."""
+
+    def __init__(
+        self,
+        needed: bool,
+        matrices: dict[str, NDArray[Any]],
+        ys: dict[str, NDArray[Any]],
+        models: dict[str, Any],
+    ) -> None:
+        self.needed = needed
+        self.parts: dict[tuple[str, str], str | None] = {}
+        if not needed:
+            return
+        for kind, values in (("x", matrices), ("y", ys)):
+            self.parts |= {(kind, name): digest(value) for name, value in values.items()}
+        for name, model in models.items():
+            try:
+                self.parts["model", name] = digest(model, _VERSIONS)
+            except NotKeyable as error:
+                self.parts["model", name] = None
+                warnings.warn(
+                    f"predictor {name!r} is not cached, since a part of it cannot be told from "
+                    f"another: {error}",
+                    stacklevel=3,
+                )
+
+    def of(self, target: str, encoding: str, predictor: str, size: int, seed: int) -> str | None:
+        """The key of a fit; None if it must not be cached."""
+        if not self.needed or self.parts["model", predictor] is None:
+            return None
+        parts = [self.parts["x", encoding], self.parts["y", target], self.parts["model", predictor]]
+        return digest(parts, size, seed)
 
 
 @dataclass
@@ -281,7 +266,7 @@ class _Job:
     size: int
     seed: int
     key: str | None
-    store: _Store | None
+    store: Store | None
 
     def keep(self, scores: dict[str, float]) -> None:
         """Put the scores into the store, unless they are there."""
@@ -313,131 +298,10 @@ def _run(job: _Job, x: NDArray[np.float64], y: NDArray[np.float64]) -> dict[str,
     return scores
 
 
-# --- the cache on disk --------------------------------------------------------------------------
-
-
-class _Store:
-    """Finished fits, a JSON file each, written whole or not at all."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ValueError(
-                f"cache={str(folder)!r} cannot be used as a folder ({error.strerror}). Choose one "
-                "that can be written."
-            ) from error
-
-    def _path(self, key: str) -> Path:
-        return self.folder / key[:2] / f"{key}.json"
-
-    def read(self, key: str) -> dict[str, float] | None:
-        try:
-            scores = json.loads(self._path(key).read_text())
-        except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
-            return None
-        wanted = {"kendall_tau", "n_test", "n_features", "cpu_seconds"}
-        return scores if isinstance(scores, dict) and set(scores) == wanted else None
-
-    def write(self, key: str, scores: dict[str, float]) -> None:
-        path = self._path(key)
-        path.parent.mkdir(exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        try:
-            with os.fdopen(handle, "w") as file:
-                json.dump(scores, file)
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-
-
-def _digest(array: NDArray[Any]) -> str:
-    array = np.ascontiguousarray(array)
-    return hashlib.sha256(f"{array.dtype}{array.shape}".encode() + array.tobytes()).hexdigest()
-
-
-def _fit_key(model: Any, x: str, y: str, size: int, seed: int) -> str:
-    """What determines the number: inputs, predictor with all settings, split, versions."""
-    settings = {name: repr(value) for name, value in sorted(model.get_params().items())}
-    asked = [_versions(model), type(model).__qualname__, settings, x, y, size, seed]
-    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
-
-
-def _versions(model: Any) -> list[str]:
-    import numpy
-    import scipy
-    import sklearn
-
-    versions = [f"{m.__name__}={m.__version__}" for m in (numpy, scipy, sklearn)]
-    for word, module in (("XGB", "xgboost"), ("BRPNAS", "torch")):
-        if word in repr(model):
-            versions.append(f"{module}={importlib.import_module(module).__version__}")
-    return versions
-
-
-# --- arguments ----------------------------------------------------------------------------------
-
-
-def _names(argument: str, given: str | Iterable[str]) -> list[str]:
-    names = [given] if isinstance(given, str) else list(given)
-    if not names or not all(isinstance(name, str) for name in names):
-        raise ValueError(f"{argument}={given!r}: pass a name or a non-empty list of names.")
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise ValueError(f"{argument}={given!r} repeats {repeated}; name each once.")
-    return names
-
-
-def _named(argument: str, given: Any) -> list[tuple[str, Any]]:
-    if isinstance(given, Mapping):
-        _names(argument, list(given))
-        return list(given.items())
-    if not isinstance(given, str) and not isinstance(given, Iterable):
-        raise ValueError(
-            f"{argument}={given!r:.80}: pass names, or a mapping of a name to an object, such as "
-            f"{{'mine': ...}}."
-        )
-    return [(name, name) for name in _names(argument, given)]
-
-
-def _whole_numbers(argument: str, given: Any, low: int, high: int, of: str) -> list[int]:
-    try:
-        values = list(given) if isinstance(given, Iterable) else [given]
-        numbers = [int(value) for value in values]
-        wrong = [v for v, n in zip(values, numbers, strict=True) if n != v or not low <= n <= high]
-    except (TypeError, ValueError, OverflowError):
-        values, wrong = [given], [given]
-    if wrong or not values:
-        raise ValueError(
-            f"{argument}={given!r}: {wrong[0] if wrong else 'nothing'!r} is not allowed; it must "
-            f"be whole numbers from {low:,} to {high:,} ({of})."
-        )
-    if len(set(numbers)) < len(numbers):
-        raise ValueError(f"{argument}={given!r} repeats a value; name each once.")
-    return numbers
-
-
-def _matrix(table: Any, name: str, given: Any) -> NDArray[np.float64]:
-    if isinstance(given, str):
-        given = encode(table, given)
-    elif callable(given):
-        given = given(table)
-    try:
-        matrix = np.asarray(given, dtype=float)
-    except (TypeError, ValueError):
-        matrix = np.empty(0)
-    if matrix.ndim != 2 or len(matrix) != len(table) or not matrix.shape[1]:
-        raise ValueError(
-            f"encoding {name!r} is {type(given).__name__} of shape {np.shape(given)}; it must be "
-            f"numbers of shape ({len(table)}, n_features), a row for each architecture of the "
-            "table."
-        )
-    if not np.isfinite(matrix).all():
-        row, column = np.argwhere(~np.isfinite(matrix))[0].tolist()
-        raise ValueError(
-            f"encoding {name!r} is not finite at row {row}, column {column}. Fill or drop what is "
-            "missing."
-        )
-    return matrix
+def _encoded(table: Table, name: str, encoding: Any) -> NDArray[np.float64]:
+    """The matrix of an encoding: by name, a function of the table, or the numbers themselves."""
+    if isinstance(encoding, str):
+        encoding = encode(table, encoding)
+    elif callable(encoding):
+        encoding = encoding(table)
+    return _checks.matrix(f"encoding {name!r}", encoding, len(table))

@@ -14,120 +14,28 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.spatial.distance import squareform
 from scipy.stats import kendalltau, rankdata
 from sklearn.base import clone
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
 
+from graf_utils import _checks
 from graf_utils._parallel import unordered
 from graf_utils.encodings import encode
-from graf_utils.evaluation import _matrix, _names, _whole_numbers, make_predictor
+from graf_utils.predictors import make_predictor
+from graf_utils.redundancy import redundant_groups
 from graf_utils.spaces import CellSpace, SearchSpace, get_space
-from graf_utils.spaces.base import nearest
+from graf_utils.table import Table
 
 __all__ = [
     "METHODS",
     "importances",
-    "independent_columns",
     "mean_ranks",
-    "redundant_groups",
     "shap_values",
-    "single_changes",
     "what_if",
 ]
 
 _REPEATS = 5  # shufflings of a column
-
-
-# --- redundancy -----------------------------------------------------------------------------------
-
-
-def redundant_groups(X: pd.DataFrame, threshold: float = 1.0) -> dict[str, list[str]]:
-    """Groups of columns that order the architectures alike.
-
-    Two columns are as similar as the size of Spearman's rho; complete linkage makes groups where
-    every pair reaches `threshold`. At 1, the default, a group holds the columns with exactly the
-    same order or its reverse: a decision tree splits by order alone and cannot tell them apart.
-
-    Parameters
-    ----------
-    X : DataFrame
-        A row an architecture; at least two rows.
-    threshold : float
-        Least size of rho within a group, above 0 and at most 1.
-
-    Returns
-    -------
-    dict of str to list of str
-        Members by their representative, which is the member with the shortest name (the first of
-        these). Constant columns, which can carry nothing, are one group.
-
-    Examples
-    --------
-    >>> redundant_groups(pd.DataFrame({"a": [1, 2, 3], "minus a": [-1, -2, -3], "b": [1, 3, 2]}))
-    {'a': ['a', 'minus a'], 'b': ['b']}
-    """
-    if not isinstance(X, pd.DataFrame) or len(X) < 2 or not X.shape[1] or not X.columns.is_unique:
-        raise ValueError(
-            f"X is {type(X).__name__} of shape {np.shape(X)}; it must be a DataFrame of at least "
-            "two rows whose column names differ, such as encode(table, 'graf') gives."
-        )
-    if not 0 < threshold <= 1:
-        raise ValueError(
-            f"threshold={threshold!r} is a correlation; it must be above 0 and at most 1 (columns "
-            "of exactly the same order)."
-        )
-    values = X.to_numpy(float)
-    varies = (values != values[0]).any(axis=0)
-    labels = np.zeros(X.shape[1], dtype=int)  # 0: the constant ones
-    labels[varies] = np.arange(1, varies.sum() + 1)
-    if varies.sum() > 1:
-        # Twice the centred ranks are whole numbers, and so are their products: equality is exact.
-        ranks = 2 * rankdata(values[:, varies], axis=0) - len(X) - 1
-        products = np.abs(ranks.T @ ranks)
-        own = np.diag(products)
-        same = (products == own) & (products == own[:, None])
-        near = np.minimum(products / np.sqrt(np.outer(own, own)), 1 - 1e-12)
-        tree = linkage(squareform(np.where(same, 0.0, 1 - near), checks=False), "complete")
-        labels[varies] = fcluster(tree, 1 - threshold + 1e-13, "distance")
-    groups = [list(names) for _, names in pd.Series(X.columns).groupby(labels, sort=False)]
-    return {min(names, key=lambda name: len(str(name))): names for names in groups}
-
-
-def independent_columns(X: Any, tolerance: float = 1e-9) -> NDArray[np.intp]:
-    """Indices of a largest set of columns that are linearly independent, earlier ones first.
-
-    A column is left out if it is a linear combination of those before it and a constant, that is,
-    if nothing longer than `tolerance` of its length is left of it (Gram-Schmidt, done twice).
-
-    Examples
-    --------
-    >>> independent_columns([[1, 2, 0], [2, 4, 0], [3, 6, 1]])
-    array([0, 2])
-    """
-    values = np.asarray(X, dtype=float)
-    if values.ndim != 2 or not values.size or not np.isfinite(values).all():
-        raise ValueError(
-            f"X has shape {values.shape}; it must be a matrix of finite numbers, a row an "
-            "architecture. Drop or fill what is missing."
-        )
-    values = np.unique(values, axis=0)  # a repeated row changes no rank
-    varies = np.flatnonzero((values != values[0]).any(axis=0))
-    values = values - values.mean(axis=0)
-    basis = np.empty((len(values), min(len(values), len(varies))), order="F")
-    keep: list[int] = []
-    for j in varies.tolist():
-        column = values[:, j] / np.linalg.norm(values[:, j])
-        known = basis[:, : len(keep)]
-        for _ in range(2):
-            column = column - known @ (known.T @ column)
-        left = np.linalg.norm(column)
-        if left > tolerance:
-            basis[:, len(keep)] = column / left
-            keep.append(j)
-    return np.array(keep, dtype=np.intp)
 
 
 # --- importances ----------------------------------------------------------------------------------
@@ -220,7 +128,7 @@ METHODS = {"shap": _shap, "impurity": _impurity, "permutation": _permutation}
 
 
 def importances(
-    table: Any,
+    table: Table,
     targets: str | Iterable[str],
     encoding: str | pd.DataFrame = "zcp+graf",
     predictor: str | Any = "rf",
@@ -276,19 +184,19 @@ def importances(
     ValueError
         An unknown name, a number out of range, or a predictor that a method cannot explain.
     """
-    ys = {name: np.asarray(table.target(name)) for name in _names("targets", targets)}
-    chosen = _names("methods", methods)
+    ys = {name: np.asarray(table.target(name)) for name in _checks.names("targets", targets)}
+    chosen = _checks.names("methods", methods)
     if unknown := [name for name in chosen if name not in METHODS]:
         raise ValueError(
             f"methods={methods!r}: {unknown[0]!r} is unknown; it must be one of {list(METHODS)}."
-            f"{nearest(unknown[0], METHODS)}"
+            f"{_checks.nearest(unknown[0], METHODS)}"
         )
-    _whole_numbers("train_size", train_size, 1, len(table) - 2, "networks in the table")
-    _whole_numbers("n_explained", n_explained, 2, 10**9, "networks")
-    seeds = _whole_numbers("data_seeds", data_seeds, 0, 2**32 - 1, "seeds")
+    _checks.whole_numbers("train_size", train_size, 1, len(table) - 2, "networks in the table")
+    _checks.whole_numbers("n_explained", n_explained, 2, 10**9, "networks")
+    seeds = _checks.whole_numbers("data_seeds", data_seeds, 0, 2**32 - 1, "seeds")
     frame = encode(table, encoding) if isinstance(encoding, str) else pd.DataFrame(encoding)
     label = encoding if isinstance(encoding, str) else "own"
-    x, model = _matrix(table, label, frame), make_predictor(predictor)
+    x, model = _checks.matrix(f"encoding {label!r}", frame, len(table)), make_predictor(predictor)
     groups = [{name: [name] for name in frame}]
     groups += [] if threshold is None else [redundant_groups(frame, threshold)]
     settings = {"table": table.name, "source": table.source, "target": "", "encoding": label}
@@ -354,43 +262,6 @@ def mean_ranks(found: pd.DataFrame, by: Iterable[str] = ()) -> pd.DataFrame:
 # --- what would change a prediction ---------------------------------------------------------------
 
 
-def single_changes(architecture: Any, space: str | SearchSpace = "nb201") -> NDArray[np.int8]:
-    """All valid architectures that differ from one in a single entry of the code.
-
-    In a space of cells with fixed wiring this is another operation on one edge (node). In
-    NAS-Bench-101 it is an edge more or less or another operation, in DARTS another source or
-    operation, in TransNAS-Bench-101-macro another layer; the number of nodes or layers stays.
-
-    Parameters
-    ----------
-    architecture : tuple or str
-        One architecture, in any spelling the space can read.
-    space : str or SearchSpace
-
-    Returns
-    -------
-    ndarray of shape (n_changes, code_length), int8
-        Codes, by position and then by id. Of the 24 in NAS-Bench-201 at most 22 are valid: `none`
-        on an edge may leave another edge dead.
-
-    Examples
-    --------
-    >>> len(single_changes((2, 2, 2, 2, 2, 2)))  # none is not valid on 1-2 and 3-4
-    22
-    >>> single_changes((2, 1, 1, 2, 1, 2))[:3].tolist()
-    [[0, 1, 1, 2, 1, 2], [3, 1, 1, 2, 1, 2], [4, 1, 1, 2, 1, 2]]
-    """
-    space = get_space(space)
-    (code,) = space.encode([architecture])
-    ids = np.arange(space.first_id, space.first_id + len(space.operations), dtype=np.int8)
-    position, new = np.nonzero((code[:, None] != ids) & (code[:, None] != -1))
-    codes = np.repeat(code[None], len(position), axis=0)
-    codes[np.arange(len(codes)), position] = ids[new]
-    for holds in (lambda rows: ~space._wrong(rows), space.is_valid):
-        codes = codes[holds(codes)] if len(codes) else codes
-    return codes
-
-
 def what_if(
     model: Any,
     architecture: Any,
@@ -418,8 +289,8 @@ def what_if(
     Returns
     -------
     changes : DataFrame
-        A row a change of `single_changes`, the largest gain first: ``position, before, after,
-        architecture, predicted, gain``, the last two in the unit of the target.
+        One row per neighbour of the architecture, the largest gain first: ``position, before,
+        after, architecture, predicted, gain``, the last two in the unit of the target.
     carriers : DataFrame
         Rows as in `changes`; a column for each feature (group); a row adds up to the gain.
 
@@ -429,14 +300,14 @@ def what_if(
         No single change is valid, or the features do not fit.
     """
     space = get_space(space)
-    (code,) = space.encode([architecture])
-    codes = single_changes(architecture, space)
+    (code,) = space.to_codes([architecture])
+    codes = space.neighbours(architecture)
     if not len(codes):
         raise ValueError(
             f"architecture={architecture!r} has no valid single change in {space.name}. Choose "
             "another."
         )
-    frame = features(space.decode([code, *codes]))
+    frame = features(space.from_codes([code, *codes]))
     if not isinstance(frame, pd.DataFrame) or len(frame) != len(codes) + 1:
         raise ValueError(
             f"features gave {type(frame).__name__} of shape {np.shape(frame)} for "
@@ -451,7 +322,7 @@ def what_if(
     names = dict(enumerate(space.operations)) if isinstance(space, CellSpace) else {}
     changes = pd.DataFrame(entries, columns=["before", "after"]).replace(names)
     changes.insert(0, "position", np.array(space.position_names())[position])
-    changes["architecture"] = space.decode(codes)
+    changes["architecture"] = space.from_codes(codes)
     changes["predicted"], changes["gain"] = predicted[1:], predicted[1:] - predicted[0]
     order = np.argsort(-changes["gain"].to_numpy(), kind="stable")
     carriers = pd.DataFrame(carried, columns=list(groups))

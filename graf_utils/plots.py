@@ -126,7 +126,6 @@ def draw_cell(
     """
     space = get_space(space)
     batches = space.graph_batch([architecture])
-    batches = batches if isinstance(batches, dict) else {"": batches}
     if cell not in batches:
         raise ValueError(f"cell={cell!r}: space {space.name!r} has the cells {list(batches)}.")
     batch = batches[cell]

@@ -14,7 +14,6 @@ import json
 import os
 import platform
 import sys
-import tempfile
 import time
 import tomllib
 from collections.abc import Iterable
@@ -29,7 +28,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import requests
 
-from graf_utils.spaces.base import nearest
+from graf_utils._checks import nearest
+from graf_utils._files import replacing
 
 _RETRY_WAITS = (1.0, 3.0)  # seconds before the second and the third attempt of a download
 _TIMEOUT = (10, 60)  # seconds to connect, seconds without a byte
@@ -139,14 +139,8 @@ def write_table(frame: pd.DataFrame, path: str | os.PathLike[str], **provenance:
     facts = {"machine": f"{platform.machine()}, {os.cpu_count()} cores", "versions": versions}
     content = pa.Table.from_pandas(frame, preserve_index=False)
     content = content.replace_schema_metadata({"provenance": json.dumps(provenance | facts)})
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    os.close(handle)
-    try:
-        pq.write_table(content, name, compression="zstd")
-        Path(name).chmod(0o644)
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    with replacing(path) as part:
+        pq.write_table(content, part, compression="zstd")
 
 
 def cache_dir() -> Path:
@@ -231,30 +225,21 @@ def _explain(error: OSError, entry: dict[str, Any], target: Path) -> str:
 def _download(entry: dict[str, Any], target: Path) -> None:
     """Download beside the target, verify, then move into place; undo everything on failure."""
     missing = [folder for folder in target.parents if not folder.exists()]
-    part = None
-    done = False
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".part")
-        os.close(handle)
-        part = Path(name)
-        _get(entry["url"], part)
-        defect = defect_of(part, entry)
-        if defect:
-            raise DataError(
-                f"what {entry['url']} sent {defect}; it must be the registered file, so nothing "
-                "was stored. Try again; if it stays so, the published file has changed: get the "
-                "original elsewhere, or correct registry.toml."
-            )
-        part.chmod(0o644)
-        part.replace(target)
-        done = True
-    finally:
-        if part is not None:
-            part.unlink(missing_ok=True)
-        for folder in () if done else missing:
+        with replacing(target) as part:
+            _get(entry["url"], part)
+            defect = defect_of(part, entry)
+            if defect:
+                raise DataError(
+                    f"what {entry['url']} sent {defect}; it must be the registered file, so "
+                    "nothing was stored. Try again; if it stays so, the published file has "
+                    "changed: get the original elsewhere, or correct registry.toml."
+                )
+    except BaseException:
+        for folder in missing:
             with contextlib.suppress(OSError):  # not made, or in use by another process
                 folder.rmdir()
+        raise
 
 
 def _get(url: str, part: Path) -> None:

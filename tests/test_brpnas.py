@@ -16,20 +16,21 @@ from sklearn.base import clone
 from sklearn.linear_model import Ridge
 from sklearn.utils import check_random_state
 
-from graf_utils.brpnas import (
+from graf_utils.datasets import data_path, load_table
+from graf_utils.encodings import encode
+from graf_utils.evaluation import evaluate
+from graf_utils.predictors.brpnas import (
     BRPNASRegressor,
     GraphEncoder,
     OperationGraphs,
-    _Packed,
-    count_wins,
     operation_graphs,
     pairwise_loss,
     select_iteratively,
+    win_rate,
 )
-from graf_utils.datasets import Table, data_path, load_table
-from graf_utils.encodings import encode
-from graf_utils.evaluation import evaluate
+from graf_utils.predictors.brpnas.network import PackedGraphs
 from graf_utils.spaces import DARTS, NB101, NB201, CellSpace, TNB101Macro, get_space
+from graf_utils.table import Table
 
 SMALL = {"n_hidden": 16, "n_epochs": 3, "random_state": 0}
 SPACE = NB201()
@@ -53,7 +54,7 @@ def encoder(graphs, n_extra=0, head="unary", conv="gcn", n_layers=4, n_hidden=16
 def embed(model, graphs, extra=None):
     extra = np.empty((len(graphs), 0)) if extra is None else extra
     with torch.no_grad():
-        return model.embed(*_Packed.of(graphs, extra, "cpu").batch(torch.arange(len(graphs))))
+        return model.embed(*PackedGraphs.of(graphs, extra, "cpu").batch(torch.arange(len(graphs))))
 
 
 # --- graphs of operations -----------------------------------------------------------------------
@@ -252,11 +253,11 @@ def test_wins_by_sorting_are_wins_by_comparing(pairs, noisy):
                 margin = np.sign(first[i] + second[j])
                 wins[i] += (1 + margin) / 2
                 wins[j] += (1 - margin) / 2
-    assert np.allclose(count_wins(first, second), wins / (2 * n - 2))
+    assert np.allclose(win_rate(first, second), wins / (2 * n - 2))
 
 
 def test_one_network_alone_wins_half():
-    assert count_wins([1.0], [5.0]) == [0.5]
+    assert win_rate([1.0], [5.0]) == [0.5]
 
 
 def test_the_ranking_of_the_binary_head_is_by_wins_over_all_pairs(data):
@@ -310,12 +311,13 @@ def test_all_forms_of_input_give_the_same_prediction(data):
     cells, features, y = data
     model = BRPNASRegressor("nb201", **SMALL)
     expected = model.fit(np.hstack([cells, features]), y).predict(np.hstack([cells, features]))
-    listed = clone(model).fit(SPACE.decode(cells), y, features)
-    assert (listed.predict(SPACE.decode(cells), features) == expected).all()
+    listed = clone(model).fit(SPACE.from_codes(cells), y, features)
+    assert (listed.predict(SPACE.from_codes(cells), features) == expected).all()
     batch = SPACE.graph_batch(cells)
     without_space = BRPNASRegressor(**SMALL).fit(batch, y, features)
     assert (without_space.predict(batch, features) == expected).all()
-    assert (without_space.predict(batch[::-1], features[::-1]) == expected[::-1]).all()
+    turned = batch[""][::-1]
+    assert (without_space.predict(turned, features[::-1]) == expected[::-1]).all()
 
 
 def test_predictions_do_not_depend_on_the_unit_of_features_and_targets(data):
@@ -357,7 +359,7 @@ def test_held_out_networks_choose_the_weights(data):
 def test_it_fits_into_the_protocol(data, tmp_path):
     cells, features, y = data
     table = Table("small", "test", SPACE, cells, {"y": y}, {"a": features[:, 0]})
-    inputs = {"graf": lambda t: np.hstack([SPACE.encode(t.architectures), encode(t, "graf")])}
+    inputs = {"graf": lambda t: np.hstack([t.codes, encode(t, "graf")])}
     options = {"train_sizes": 30, "data_seeds": [1, 2], "cache": tmp_path, "progress": False}
     model = {"brp-nas": BRPNASRegressor("nb201", **SMALL)}
     results = evaluate(table, "y", inputs, model, **options)
@@ -448,7 +450,7 @@ def test_iterative_selection_never_reads_other_targets():
 
 
 def test_a_graph_batch_can_be_cut_before_it_is_read():
-    batch = SPACE.graph_batch(CELLS)
+    batch = SPACE.graph_batch(CELLS)[""]
     whole = operation_graphs(batch)
     part = operation_graphs(replace(batch, edge_ops=batch.edge_ops[2:4]))
     assert (part.node_labels == whole.node_labels[2:4]).all()
@@ -483,7 +485,7 @@ def test_a_committed_result_comes_out_again(paper_dir):
     results = pd.read_parquet(data_path("results", "brpnas_nb201.parquet"))
     row = results.query("predictor == 'mlp' and encoding == 'graf' and data_seed == 42").iloc[0]
     table = load_table("nb201-cifar10", source="paper")
-    inputs = {"graf": np.hstack([SPACE.encode(table.architectures), encode(table, "graf")])}
+    inputs = {"graf": np.hstack([table.codes, encode(table, "graf")])}
     model = BRPNASRegressor("nb201", conv="mlp", n_epochs=int(row.n_epochs), random_state=42)
     options = {"train_sizes": int(row.train_size), "data_seeds": 42, "progress": False}
     found = evaluate(table, "accuracy", inputs, {"mlp": model}, **options)

@@ -27,13 +27,13 @@ from graf_utils import registry as store
 from graf_utils.datasets import (
     DataError,
     Registry,
-    Table,
     data_path,
     download,
     fetch,
     list_tables,
     load_table,
 )
+from graf_utils.table import Table
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RECIPE = REPOSITORY / "data" / "recipes" / "nb201_cifar10_analog.py"
@@ -497,7 +497,7 @@ def test_read_only_file_system(server, cache, tmp_path, monkeypatch):
     def refuse(*arguments, **options):
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr(store.tempfile, "mkstemp", refuse)
+    monkeypatch.setattr(Path, "touch", refuse)
     registry = _registry(tmp_path, {"new/file.csv": server.url + "good"})
     before = _snapshot(cache)
     with pytest.raises(DataError, match="writable for downloads"):
@@ -630,7 +630,7 @@ def test_tables_that_may_not_be_at_hand_load_from_made_up_files(cache, name, fir
         files[path] = {**files[path], "bytes": file.stat().st_size, "sha256": digest}
     loaded = load_table(name, registry=dataclasses.replace(registry, files=files))
     assert table["files"][0].endswith(first)
-    assert loaded.architectures == space.decode(cells[valid])
+    assert loaded.architectures == space.from_codes(cells[valid])
     assert list(loaded.proxies) == PROXIES.split()
     assert (loaded.targets.T == numbers[valid]).all().all()
     assert (loaded.proxies.T == numbers[valid]).all().all()

@@ -121,7 +121,7 @@ def test_tasks_have_their_units_and_higher_is_always_better(paper):
 def test_macro_is_the_whole_space_without_padding(paper):
     table = paper("tnb101-macro")
     raw = _raw_zip(NASLIB + "eba9f9803844/run/results/benchmarks/tnb101_macro_zen.zip")
-    assert set(table.architectures) == set(table.space.decode(table.space.enumerate()))
+    assert set(table.architectures) == set(table.space.from_codes(table.space.enumerate()))
     assert {len(a) for a in table.architectures} == {4, 5, 6}
     by_text = {text.replace(", 0", ""): value for text, value in raw["jigsaw"].items()}
     assert table.target("jigsaw").tolist() == [by_text[str(a)] for a in table.architectures]
@@ -291,7 +291,7 @@ def _vis(keys, **columns):
 def test_the_30k_table_loads_from_files_of_hashes(tmp_path, monkeypatch):
     """data-20k.json may not be at hand; two made-up files of its schema stand for it."""
     space = NB101()
-    cells = space.encode([(0, 1, 0, 0, 0, 1, 0, 0, 0, 0, op, 1) for op in (2, 3, 4)])
+    cells = space.to_codes([(0, 1, 0, 0, 0, 1, 0, 0, 0, 0, op, 1) for op in (2, 3, 4)])
     hashes = space.module_hash(cells)
     known = np.array(hashes, dtype="S32")
     monkeypatch.setattr(nb101, "_all_cells", lambda: cells)
@@ -299,7 +299,7 @@ def test_the_30k_table_loads_from_files_of_hashes(tmp_path, monkeypatch):
     monkeypatch.setattr(nb101, "_hash_order", lambda: np.argsort(known))
     files = [_vis([hashes[2]]), _vis([hashes[0], hashes[1]])]
     table = _load(tmp_path, monkeypatch, "nb101-30k", files, 3, valid_only=True)
-    assert table.architectures == space.decode(cells[[2, 0, 1]])
+    assert table.architectures == space.from_codes(cells[[2, 0, 1]])
     assert table.target("accuracy_36").tolist() == [50, 50, 150]
     assert table.proxies["params"].tolist() == pytest.approx([5e-7, 5e-7, 1.5e-6])
     with pytest.raises(DataError, match=r"data-20k.json cannot be read.*is of none of the 3 cells"):

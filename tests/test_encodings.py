@@ -5,9 +5,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from graf_utils.datasets import Table, load_table
+from graf_utils.datasets import load_table
 from graf_utils.encodings import ENCODINGS, encode, path_encoding
-from graf_utils.spaces import NB201, GraphBatch, get_space
+from graf_utils.graphs import GraphBatch
+from graf_utils.spaces import NB201, get_space
+from graf_utils.table import Table
 
 SPACE = NB201()
 
@@ -59,7 +61,7 @@ def test_a_column_that_two_encodings_share_is_kept_under_two_names(table):
 
 
 def test_path_encoding_by_hand():
-    encoded = path_encoding(SPACE.graph_batch([(4, 0, 3, 1, 4, 3)]))
+    encoded = path_encoding(SPACE.graph_batch([(4, 0, 3, 1, 4, 3)])[""])
     on = set(encoded.columns[encoded.iloc[0] == 1])
     assert on == {
         "path[nor_conv_1x1]",
@@ -73,7 +75,7 @@ def test_path_encoding_of_operations_on_nodes():
     space = get_space("nb101")  # input-conv3x3-maxpool-output, and a direct edge
     matrix = [[0, 1, 0, 1], [0, 0, 1, 0], [0, 0, 0, 1], [0, 0, 0, 0]]
     cell = space.from_matrix(matrix, ["input", "conv3x3-bn-relu", "maxpool3x3", "output"])
-    encoded = path_encoding(space.graph_batch([cell]))
+    encoded = path_encoding(space.graph_batch([cell])[""])
     assert encoded.shape == (1, sum(3**length for length in range(6)))
     on = set(encoded.columns[encoded.iloc[0] == 1])
     assert on == {"path[]", "path[conv3x3-bn-relu,maxpool3x3]"}
@@ -83,7 +85,7 @@ def test_path_encoding_of_operations_on_nodes():
 def test_every_space_has_its_encodings(name):
     space = get_space(name)
     cells = space.sample(30, random_state=0)
-    table = Table("some", "test", space, space.decode(cells), {"y": np.arange(30.0)})
+    table = Table("some", "test", space, space.from_codes(cells), {"y": np.arange(30.0)})
     paths = encode(table, "path")
     assert paths.columns.is_unique
     together = encode(table, "graf+one-hot")

@@ -19,16 +19,12 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import train_test_split
 
 import graf_utils.evaluation as evaluation
-from graf_utils.datasets import Table, data_path, load_table
+from graf_utils.datasets import data_path, load_table
 from graf_utils.encodings import encode
-from graf_utils.evaluation import (
-    PREDICTORS,
-    evaluate,
-    make_predictor,
-    rank_correlations,
-    summarise,
-)
+from graf_utils.evaluation import evaluate, rank_correlations, summarise
+from graf_utils.predictors import PREDICTORS, make_predictor
 from graf_utils.spaces import NB201
+from graf_utils.table import Table
 
 SPACE = NB201()
 NUMBERS = ["kendall_tau", "n_test", "n_features"]

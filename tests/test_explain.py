@@ -20,20 +20,19 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
-from graf_utils.datasets import Table, data_path, load_table
+from graf_utils.datasets import data_path, load_table
 from graf_utils.encodings import encode
 from graf_utils.explain import (
     METHODS,
     importances,
-    independent_columns,
     mean_ranks,
-    redundant_groups,
     shap_values,
-    single_changes,
     what_if,
 )
-from graf_utils.features import GRAF, DistinctColumns
+from graf_utils.features import GRAF
+from graf_utils.redundancy import DistinctColumns, independent_columns, redundant_groups
 from graf_utils.spaces import DARTS, NB101, NB201, CellSpace, TNB101Macro, TNB101Micro
+from graf_utils.table import Table
 
 SPACE = NB201()
 FOREST = RandomForestRegressor(8, random_state=0)
@@ -278,7 +277,7 @@ def test_single_changes_are_the_valid_neighbours(space):
         apart = (pool != code).sum(axis=1)
         lengths = (pool == -1).sum(axis=1) == (code == -1).sum()
         expected = pool[(apart == 1) & lengths]
-        found = single_changes(space.decode([code])[0], space)
+        found = space.neighbours(space.from_codes([code])[0])
         assert sorted(map(tuple, found.tolist())) == sorted(map(tuple, expected.tolist()))
         assert found.dtype == np.int8
 
@@ -286,7 +285,7 @@ def test_single_changes_are_the_valid_neighbours(space):
 def test_single_changes_of_nb101():
     space = NB101()
     for code in space.sample(5, random_state=2):
-        (cell,) = space.decode([code])
+        (cell,) = space.from_codes([code])
         n = next(n for n in range(2, 8) if n * (n + 1) == len(cell))
         expected = set()
         for u, v in itertools.combinations(range(n), 2):
@@ -297,13 +296,13 @@ def test_single_changes_of_nb101():
             changed = list(cell)
             changed[n * n + node] = op
             expected |= {tuple(changed)} - {cell}
-        assert set(space.decode(single_changes(cell, space))) == expected
+        assert set(space.from_codes(space.neighbours(cell))) == expected
 
 
 def test_single_changes_of_darts():
     space = DARTS()
     (code,) = space.sample(1, random_state=0)
-    found = single_changes(space.decode([code])[0], space)
+    found = space.neighbours(space.from_codes([code])[0])
     assert ((found != code).sum(axis=1) == 1).all()
     sources = 2 * 2 * (0 + 1 + 2 + 3)  # node k of each cell chooses among k other sources, twice
     assert len(np.unique(found, axis=0)) == len(found) == 16 * 6 + sources
@@ -318,7 +317,7 @@ def test_what_if_adds_up(table, grouped):
         model, table.architectures[0], lambda cells: graf_frame(cells)[list(X)], groups=groups
     )
     assert sorted(changes["architecture"]) == sorted(
-        SPACE.decode(single_changes(table.architectures[0]))
+        SPACE.from_codes(SPACE.neighbours(table.architectures[0]))
     )
     assert changes["gain"].is_monotonic_decreasing
     np.testing.assert_allclose(carriers.sum(axis=1), changes["gain"], atol=1e-9)
@@ -341,11 +340,11 @@ def test_what_if_in_other_spaces():
         )
         changes, carriers = what_if(
             model,
-            space.decode(cells)[0],
+            space.from_codes(cells)[0],
             lambda some, space=space: graf_frame(some, space, families=["op_count"]),
             space,
         )
-        assert len(changes) == len(single_changes(space.decode(cells)[0], space))
+        assert len(changes) == len(space.neighbours(space.from_codes(cells)[0]))
         np.testing.assert_allclose(carriers.sum(axis=1), changes["gain"], atol=1e-9)
 
 
@@ -388,7 +387,7 @@ BAD = {
         lambda: shap_values(make_pipeline(StandardScaler(), STUMP), [[1.0]]),
         ["StandardScaler", "only selects"],
     ),
-    "an invalid architecture": (lambda: single_changes((9,) * 6), ["operation id 9", "0..4"]),
+    "an invalid architecture": (lambda: SPACE.neighbours((9,) * 6), ["operation id 9", "0..4"]),
     "nothing to change": (
         lambda: what_if(STUMP, (0, 0), lambda cells: ONE, CHAIN),
         ["(0, 0)", "no valid single change"],

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import space_oracle
 
-from graf_utils.features import GRAF, distinct_columns
+from graf_utils.features import GRAF, graf_families
+from graf_utils.redundancy import distinct_columns
 from graf_utils.spaces import CellSpace, get_space
 
 FILES = {
@@ -138,9 +139,9 @@ def cells_of(draw, name):
         return space, draw(st.tuples(*[ids] * space.code_length))
     if name == "darts":
         seed = draw(st.integers(0, 2**32 - 1))
-        return space, space.decode(space.sample(1, random_state=seed))[0]
+        return space, space.from_codes(space.sample(1, random_state=seed))[0]
     codes = space.enumerate()
-    return space, space.decode(codes[[draw(st.integers(0, len(codes) - 1))]])[0]
+    return space, space.from_codes(codes[[draw(st.integers(0, len(codes) - 1))]])[0]
 
 
 SHARES = {
@@ -196,7 +197,7 @@ def test_darts_does_not_depend_on_the_order_of_inputs(drawn, swaps):
     space, cell = drawn
     pairs = np.array(cell).reshape(8, 2, 2)
     pairs[np.array(swaps)] = pairs[np.array(swaps)][:, ::-1]
-    (other,) = space.decode(pairs.reshape(1, 32))
+    (other,) = space.from_codes(pairs.reshape(1, 32))
     for variant in ("paper", "allowed"):
         ours = GRAF(space, variant=variant).transform([cell, other])
         np.testing.assert_array_equal(ours[0], ours[1])
@@ -299,7 +300,9 @@ def test_chunks_types_and_choices_do_not_change_values(name):
     parts = list(GRAF(name, chunk_size=128).transform_chunks(codes))
     assert [rows.stop - rows.start for rows, _ in parts] == [128, 128, 44]
     np.testing.assert_array_equal(np.vstack([part for _, part in parts]), whole)
-    small = GRAF(name, families=space.families[:2], dtype=np.int8).set_output(transform="pandas")
+    small = GRAF(name, families=graf_families(space)[:2], dtype=np.int8).set_output(
+        transform="pandas"
+    )
     np.testing.assert_array_equal(whole[small.transform(codes).columns], small.transform(codes))
     batch = space.graph_batch(codes)
     np.testing.assert_array_equal(GRAF(name).transform(batch), whole)
@@ -312,8 +315,12 @@ def test_chunks_types_and_choices_do_not_change_values(name):
 
 BAD = {
     "family of another space": (
-        lambda: GRAF("darts", families=["min_path_len"]).get_feature_names_out(),
-        ["min_path_len", "max_path_len"],
+        lambda: GRAF("nb101", families=["channel_doublings"]).transform([FIVE]),
+        ["'channel+stride'", "Leave it out of families"],
+    ),
+    "misspelt family": (
+        lambda: GRAF("darts", families=["min_path"]).get_feature_names_out(),
+        ["'min_path'", "Did you mean 'min_path_len'"],
     ),
     "chunk size": (
         lambda: GRAF("nb101", chunk_size=0).transform([FIVE]),

@@ -1,16 +1,15 @@
 """Our own measurements: CPU latency, and cells trained on Fashion-MNIST and attacked."""
 
-import importlib.util
 import itertools
 import json
 import os
-import sys
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import torch
+from recipes import load_recipe
 from scipy.stats import f_oneway, kendalltau, spearmanr
 from torch import nn
 
@@ -21,13 +20,6 @@ from graf_utils.proxies import Run, flops
 from graf_utils.spaces import NB201
 
 SPACE = NB201()
-
-
-def recipe(name):
-    spec = importlib.util.spec_from_file_location(name, data_path("recipes", f"{name}.py"))
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def provenance(*parts):
@@ -46,7 +38,7 @@ def sheet(table):
 
 @pytest.fixture(scope="module")
 def latency():
-    return recipe("nb201_cpu_latency")
+    return load_recipe("nb201_cpu_latency")
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +48,7 @@ def cpu():
 
 def test_latencies_are_those_of_all_valid_cells_with_ordered_quartiles(cpu):
     cells = SPACE.enumerate()
-    assert cpu.architectures == SPACE.decode(cells[SPACE.is_valid(cells)])
+    assert cpu.architectures == SPACE.from_codes(cells[SPACE.is_valid(cells)])
     low, middle, high = (cpu.target(f"latency{part}_ms") for part in ("_q25", "", "_q75"))
     assert (low > 0).all()
     assert (low <= middle).all()
@@ -197,7 +189,7 @@ def test_two_runs_agree_and_the_sheet_says_how_well():
 
 @pytest.fixture(scope="module")
 def fashion():
-    return recipe("nb201_fashion")
+    return load_recipe("nb201_fashion")
 
 
 @pytest.fixture(scope="module")
@@ -330,7 +322,7 @@ def test_trainings_that_were_killed_go_on(fashion, tmp_path, monkeypatch):
 
 def test_the_fashion_table_is_a_beginning_of_the_order_with_two_seeds(fashion, trained):
     n = len(trained)
-    assert trained.architectures == SPACE.decode(fashion.ordered_cells()[:n])
+    assert trained.architectures == SPACE.from_codes(fashion.ordered_cells()[:n])
     raw = pd.read_parquet(data_path("nb201_fashion.parquet"))
     assert tuple(trained.targets) == fashion.TARGETS
     single = load_table("nb201-fashion-seeds").targets

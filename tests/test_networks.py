@@ -7,21 +7,21 @@ from torch import nn
 
 from graf_utils.datasets import load_table
 from graf_utils.networks import (
-    DARTS_OPERATIONS,
     OPERATIONS,
     DARTSCell,
     EdgeCell,
-    FactorizedReduce,
     NodeCell,
-    SeparableConv,
     build_network,
 )
-from graf_utils.proxies import PROXIES, Run, score_network
+from graf_utils.networks.darts_cells import DARTS_OPERATIONS, SeparableConv
+from graf_utils.networks.layers import FactorizedReduce
+from graf_utils.proxies import BUILT_IN, PROXIES, Run
+from graf_utils.scoring import score_network
 from graf_utils.spaces import DARTS, NB101, NB201, CellSpace
 
 SPACE = NB201()
 TINY = {"width": 4, "cells": 1}
-RANDOM_DARTS = DARTS().decode(DARTS().sample(2, random_state=0))
+RANDOM_DARTS = DARTS().from_codes(DARTS().sample(2, random_state=0))
 NB101_CELLS = [  # matrix by rows, then operations: 2 max pool, 3 conv 1x1, 4 conv 3x3
     (0, 1, 0, 0, 0, 1),
     (0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 2, 1),
@@ -88,7 +88,7 @@ def test_parameters_are_those_of_the_formula(unfilled):
     for options in ({}, {"width": 6, "cells": 2, "classes": 3}):
         expected = SPACE.cost(cells, **options)[:, 0]
         with torch.device("meta"):
-            built = [count(build_network(cell, **options)) for cell in SPACE.decode(cells)]
+            built = [count(build_network(cell, **options)) for cell in SPACE.from_codes(cells)]
         np.testing.assert_array_equal(np.array(built) / 1e6, expected)
 
 
@@ -96,12 +96,12 @@ def test_parameters_are_those_of_the_formula(unfilled):
 def test_parameters_are_the_published_ones(paper_dir, unfilled):
     """All 9,445 valid cells: the count depends on the operation counts only, so one net of each."""
     table = load_table("nb201-cifar10", source="paper")
-    cells = SPACE.encode(table.architectures)
+    cells = table.codes
     counts = (cells[:, :, None] == np.arange(5)).sum(axis=1)
     kinds, first, kind = np.unique(counts, axis=0, return_index=True, return_inverse=True)
     assert len(cells) == 9445
     with torch.device("meta"):
-        built = [count(build_network(cell)) for cell in SPACE.decode(cells[first])]
+        built = [count(build_network(cell)) for cell in SPACE.from_codes(cells[first])]
     params = np.array(built)[kind.ravel()] / 1e6
     np.testing.assert_allclose(params, table.proxies["params"], rtol=0, atol=1e-9)
     np.testing.assert_array_equal(params, SPACE.cost(cells)[:, 0])
@@ -111,7 +111,7 @@ def test_parameters_are_the_published_ones(paper_dir, unfilled):
 def test_tnb101_micro_has_the_published_parameters(paper_dir, unfilled):
     """Depends on each operation's count on the edges from the input and on the others."""
     table = load_table("tnb101-micro-class_scene", source="paper")
-    codes = table.space.encode(table.architectures)
+    codes = table.codes
     first = [source == 1 for source, _ in table.space.edges]
     ids = np.arange(4)
     near, far = (
@@ -119,7 +119,9 @@ def test_tnb101_micro_has_the_published_parameters(paper_dir, unfilled):
     )
     _, row, kind = np.unique(np.hstack([near, far]), axis=0, return_index=True, return_inverse=True)
     with torch.device("meta"):
-        nets = [build_network(c, table.space, classes=63) for c in table.space.decode(codes[row])]
+        nets = [
+            build_network(c, table.space, classes=63) for c in table.space.from_codes(codes[row])
+        ]
     params = np.array([count(net) for net in nets])[kind.ravel()] / 1e6
     np.testing.assert_allclose(params, table.proxies["params"], rtol=0, atol=1e-9)
 
@@ -310,7 +312,7 @@ def test_every_proxy_scores_nb101_and_darts(space, architecture):
         network = build_network(architecture, space, width=4, cells=1, classes=3, random_state=1)
         scores.append(score_network(network, batch))
     assert scores[0]["error"] == ""
-    values = np.array([[score[name] for name in PROXIES] for score in scores])
+    values = np.array([[score[name] for name in BUILT_IN] for score in scores])
     assert np.isfinite(values).all()
     np.testing.assert_array_equal(values[0], values[1])
     assert scores[0]["params"] == count(network) / 1e6

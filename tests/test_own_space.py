@@ -33,29 +33,28 @@ def test_nas_bench_macro_by_the_cell_of_the_page():
 def test_the_tables_keys_are_architectures_of_the_space(paper_dir):
     (file,) = paper_dir.glob("xiusu/NAS-Bench-Macro/*/data/nas-bench-macro_cifar10.json")
     space = CellSpace(["i", "k3", "k5"], edges=[(i, i + 1) for i in range(8)])
-    codes = space.encode([tuple(map(int, key)) for key in json.loads(file.read_text())])
+    codes = space.to_codes([tuple(map(int, key)) for key in json.loads(file.read_text())])
     assert len(numpy.unique(codes, axis=0)) == 6_561
 
 
 def test_a_family_is_computed_only_where_it_is_named():
-    @feature_family("first_op")
     def first_op(batch):
         return batch.edge_ops[:, 0]
 
     assert GRAF().transform([(4, 0, 3, 1, 4, 3)]).shape == (1, 191)
-    graf = GRAF(families=["first_op", "op_count"])
+    graf = GRAF(families=[first_op, "op_count"])
     assert list(graf.get_feature_names_out())[-1] == "first_op"
     assert graf.transform([(4, 0, 3, 1, 4, 3)]).tolist() == [[1, 1, 0, 2, 2, 4]]
-    darts = GRAF("darts", families=["first_op"])
+    darts = GRAF("darts", families={"first_op": first_op})
     assert list(darts.get_feature_names_out()) == ["normal.first_op", "reduce.first_op"]
 
 
 def test_a_family_over_subsets_gets_them_as_rows():
-    @feature_family("touches", columns="subsets")
+    @feature_family("subsets")
     def touches(batch, inside):
         return inside.T[batch.edge_ops].any(axis=1)
 
-    graf = GRAF(families=["touches", "op_count"], operations=["none", "skip_connect"])
+    graf = GRAF(families=[touches, "op_count"], operations=["none", "skip_connect"])
     assert list(graf.get_feature_names_out())[2:] == [
         "touches[skip_connect]",
         "touches[none]",
@@ -75,28 +74,28 @@ def test_a_wiring_by_its_matrix_with_operations_on_nodes():
     assert space.from_networkx(space.to_networkx((0, 1))) == (0, 1)
 
 
-def wrong_shape():
-    feature_family("wrong_shape")(lambda batch: numpy.zeros(3))
-    GRAF(families=["wrong_shape"]).transform([(0,) * 6])
-
-
-def other_space():
-    feature_family("macro_only", spaces=["elsewhere"])(len)
-    GRAF(families=["macro_only"]).transform([(0,) * 6])
+def families(chosen, space="nb201"):
+    GRAF(space, families=chosen).transform([(0,) * 6])
 
 
 EDGES = [(0, 1), (1, 2)]
 BAD = {
-    "name taken": (lambda: feature_family("op_count"), ["'op_count'", "another name"]),
-    "name with a bracket": (lambda: feature_family("a[b]"), ["'a[b]'", "without"]),
-    "columns as text": (
-        lambda: feature_family("f", columns="depth"),
-        ["'depth'", "columns=['depth']"],
+    "name taken": (lambda: families({"op_count": len}), ["'op_count'", "Give it another"]),
+    "name with a bracket": (lambda: families({"a[b]": len}), ["'a[b]'", "without"]),
+    "a function without a name": (
+        lambda: families([lambda batch: batch.edge_ops[:, 0]]),
+        ["'<lambda>'", "families={'my_name': function}"],
     ),
-    "column twice": (lambda: feature_family("f", columns=["a", "a"]), ["each once"]),
-    "spaces as text": (lambda: feature_family("f", spaces="nb201"), ["spaces=['nb201']"]),
-    "result of another shape": (wrong_shape, ["(3,)", "(1, 1)", "row for each graph"]),
-    "family of another space": (other_space, ["macro_only", "at least one of"]),
+    "neither name nor function": (lambda: families(["op_count", 3]), ["3", "int", "function of"]),
+    "a name alone": (lambda: families("op_count"), ["families=['op_count']"]),
+    "a family twice": (lambda: families(["op_count", "op_count"]), ["repeats ['op_count']"]),
+    "columns as text": (lambda: feature_family("depth"), ["'depth'", "columns=['depth']"]),
+    "column twice": (lambda: feature_family(["a", "a"]), ["each once"]),
+    "result of another shape": (
+        lambda: families({"wrong_shape": lambda batch: numpy.zeros(3)}),
+        ["wrong_shape", "(3,)", "(1, 1)", "one row per graph"],
+    ),
+    "family of another space": (lambda: families(["strides"]), ["'stride'", "Leave it out"]),
     "no wiring": (lambda: CellSpace(["a"]), ["edges=", "adjacency="]),
     "two wirings": (lambda: CellSpace(["a"], EDGES, adjacency=[[0]]), ["one of them"]),
     "no edges": (lambda: CellSpace(["a"], []), ["empty", "at least one edge"]),
@@ -122,7 +121,7 @@ BAD = {
         lambda: CellSpace(list("abcdefg"), [(i, i + 1) for i in range(9)]).enumerate(),
         ["40,353,607", "sample"],
     ),
-    "text": (lambda: CellSpace(["a"], EDGES).encode(["open('x')"]), ["open('x')", "tuple"]),
+    "text": (lambda: CellSpace(["a"], EDGES).to_codes(["open('x')"]), ["open('x')", "tuple"]),
 }
 
 

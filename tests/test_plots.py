@@ -49,7 +49,7 @@ def test_draw_cell_with_operations_on_nodes():
 
 
 def test_draw_cell_of_darts_needs_the_cell():
-    (architecture,) = get_space("darts").decode(get_space("darts").sample(1, random_state=0))
+    (architecture,) = get_space("darts").from_codes(get_space("darts").sample(1, random_state=0))
     ax = plots.draw_cell(architecture, "darts", cell="reduce")
     assert len(ax.lines) == 12
     assert {"k−2", "k−1", "out"} <= set(words(ax))

@@ -13,11 +13,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from recipes import load_recipe
 from torch import nn
 
-from graf_utils import load_table, proxies
+from graf_utils import load_table, proxies, scoring
 from graf_utils.networks import build_network
-from graf_utils.proxies import PROXIES, Run, image_batch, main, score, score_network
+from graf_utils.proxies import PROXIES, Run
+from graf_utils.scoring import image_batch, score, score_network
 from graf_utils.spaces import DARTS, NB201
 
 SPACE = NB201()
@@ -220,7 +222,7 @@ def test_scoring_leaves_the_network_alone():
         assert score_network(network, BATCH, name)[name] == one[name]
 
 
-CELLS = [tuple(cell) for cell in SPACE.decode(SPACE.sample(6, random_state=1))]
+CELLS = [tuple(cell) for cell in SPACE.from_codes(SPACE.sample(6, random_state=1))]
 
 
 @pytest.fixture(scope="module")
@@ -260,16 +262,13 @@ def test_columns_and_defaults(frame):
     assert default["params"][0] == SPACE.cost(CELLS, width=4, cells=1)[0, 0]
 
 
-def test_a_failed_proxy_is_nan_with_its_reason(monkeypatch, tmp_path):
-    monkeypatch.setattr(proxies, "PROXIES", dict(PROXIES))
-
-    @proxies.proxy
+def test_a_failed_proxy_is_nan_with_its_reason(tmp_path):
     def broken(run):
         raise RuntimeError("no luck")
 
     for _ in range(2):  # computed, then read
         frame = score(
-            [(1,) * 6, CELL], ["broken", *NAMES], BATCH, checkpoint=tmp_path / "ck", **OPTIONS
+            [(1,) * 6, CELL], [broken, *NAMES], BATCH, checkpoint=tmp_path / "ck", **OPTIONS
         )
         assert frame["broken"].isna().all()
         assert "broken: RuntimeError: no luck" in frame["error"][1]
@@ -282,18 +281,24 @@ def test_a_failed_proxy_is_nan_with_its_reason(monkeypatch, tmp_path):
 
 
 def test_your_own_proxy(monkeypatch):
-    monkeypatch.setattr(proxies, "PROXIES", dict(PROXIES))
+    """As a function, under another name, and registered, which changes nobody's default."""
 
-    @proxies.proxy
     def layers(run):
         return len(run.layers)
 
-    assert score([CELL], "layers", BATCH, **OPTIONS)["layers"][0] == len(weighted(fresh()))
+    expected = len(weighted(fresh()))
+    assert score([CELL], layers, BATCH, **OPTIONS)["layers"][0] == expected
+    assert score([CELL], {"depth": layers}, BATCH, **OPTIONS)["depth"][0] == expected
+    monkeypatch.setattr(proxies, "PROXIES", dict(PROXIES))
+    monkeypatch.setattr(scoring, "PROXIES", proxies.PROXIES)
+    proxies.proxy(layers)
+    assert score([CELL], "layers", BATCH, **OPTIONS)["layers"][0] == expected
+    assert "layers" not in score([CELL], None, BATCH, **OPTIONS)
 
 
 RUN = """
 import sys
-from graf_utils.proxies import score
+from graf_utils.scoring import score
 from test_proxies import BATCH, OPTIONS, SPACE
 score(SPACE.sample(120, random_state=3), ["snip", "nwot"], BATCH, checkpoint=sys.argv[1], **OPTIONS)
 """
@@ -301,7 +306,7 @@ score(SPACE.sample(120, random_state=3), ["snip", "nwot"], BATCH, checkpoint=sys
 
 def test_kill_and_resume(tmp_path):
     """Killed three times with -9, once in the middle of a line: the table is the same."""
-    cells = SPACE.decode(SPACE.sample(120, random_state=3))
+    cells = SPACE.from_codes(SPACE.sample(120, random_state=3))
     columns = ["architecture", "snip", "nwot", "error"]
     whole = score(cells, ["snip", "nwot"], BATCH, **OPTIONS)[columns]
     file = tmp_path / "scores.jsonl"
@@ -329,11 +334,11 @@ def test_kill_and_resume(tmp_path):
 
 def test_a_checkpoint_of_nested_genotypes_is_read(tmp_path, monkeypatch):
     """DARTS writes an architecture as tuples of tuples, which come back as such."""
-    genotypes = DARTS().decode(DARTS().sample(2, random_state=0))
+    genotypes = DARTS().from_codes(DARTS().sample(2, random_state=0))
     options = {"space": "darts", "width": 4, "cells": 3, "progress": False}
     file = tmp_path / "scores.jsonl"
     first = score(genotypes, ["params", "l2_norm"], BATCH, checkpoint=file, **options)
-    monkeypatch.setattr(proxies, "_score_one", None)  # nothing is left to compute
+    monkeypatch.setattr(scoring, "_score_one", None)  # nothing is left to compute
     again = score(genotypes, ["params", "l2_norm"], BATCH, checkpoint=file, **options)
     pd.testing.assert_frame_equal(again, first)
     assert list(again["architecture"]) == genotypes
@@ -410,6 +415,7 @@ def test_image_batch_errors_teach(wrong):
 
 def test_command_line(tmp_path, capsys):
     """Writes the scores; a second run takes them from the checkpoint."""
+    main = load_recipe("zero_cost").main
     file = tmp_path / "scores.parquet"
     options = ["--sample", "3", "--proxies", "snip", "zen", "--width", "4", "--cells", "1"]
     options += ["--image-size", "16", "--batch-size", "8", "--random-state", "7"]

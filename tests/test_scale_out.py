@@ -150,16 +150,16 @@ def test_evaluate_with_a_worker_killed(cluster, client, tmp_path):
     assert_identical(alone(run, predictors, cache=tmp_path), expected)
 
 
-def test_score_with_a_worker_killed(cluster, client, tmp_path, monkeypatch):
-    from graf_utils import proxies
+def test_score_with_a_worker_killed(cluster, client, tmp_path):
+    from graf_utils import scoring
+    from graf_utils.proxies import BUILT_IN
 
-    monkeypatch.setitem(proxies.PROXIES, "nap", nap)
     images = np.random.default_rng(0).normal(size=(6, 3, 8, 8)).astype(np.float32)
     file = tmp_path / "scores.jsonl"
 
     def score(checkpoint=None):
-        return proxies.score(
-            CELLS[:24], None, (images, np.arange(6) % 3), checkpoint=checkpoint,
+        return scoring.score(
+            CELLS[:24], [*BUILT_IN, nap], (images, np.arange(6) % 3), checkpoint=checkpoint,
             width=4, cells=1, classes=3, progress=False,
         )  # fmt: skip
 
@@ -186,18 +186,18 @@ def test_importances_on_a_cluster(client):
 
 
 def hide():
-    from graf_utils.evaluation import _Store
+    from graf_utils._store import Store
 
     def write(self, key, scores):
         raise PermissionError(13, "no such folder here")
 
-    _Store.shown, _Store.write = _Store.write, write
+    Store.shown, Store.write = Store.write, write
 
 
 def show():
-    from graf_utils.evaluation import _Store
+    from graf_utils._store import Store
 
-    _Store.write = _Store.shown
+    Store.write = Store.shown
 
 
 def test_workers_that_do_not_see_the_cache(client, tmp_path):

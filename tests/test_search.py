@@ -11,17 +11,23 @@ from hypothesis import strategies as st
 
 from graf_utils.datasets import data_path, load_table
 from graf_utils.encodings import encode
-from graf_utils.explain import single_changes
 from graf_utils.search import METHODS, Candidates, hypervolume, k_centre, pareto_front, search
 from graf_utils.spaces import DARTS, NB201, CellSpace
 
 SPACE = NB201()
 CHAIN = CellSpace(["a", "b", "c"], edges=[(0, 1), (1, 2), (2, 3), (3, 4), (4, 5)])  # 243 cells
 VARIANTS = [
-    ("random", {}), ("random", {"prune": True}), ("evolution", {}), ("evolution", {"guided": True}),
-    ("evolution", {"prune": True}), ("local", {}), ("local", {"guided": True}), ("predictor", {}),
-    ("predictor", {"prune": True}), ("predictor", {"start": "k-centre"}),
-]  # fmt: skip
+    ("random", {}),
+    ("random", {"restrict": True}),
+    ("evolution", {}),
+    ("evolution", {"guided": True}),
+    ("evolution", {"restrict": True}),
+    ("local", {}),
+    ("local", {"guided": True}),
+    ("predictor", {}),
+    ("predictor", {"restrict": True}),
+    ("predictor", {"start": "k-centre"}),
+]
 NAMES = ["-".join([method, *options]) for method, options in VARIANTS]
 
 
@@ -50,7 +56,7 @@ def pool(table):
 def test_neighbours_are_the_single_changes(pool):
     row = {cell: i for i, cell in enumerate(pool.architectures)}
     for index in np.random.default_rng(0).integers(len(pool), size=20):
-        changed = SPACE.decode(single_changes(pool.architectures[index], SPACE))
+        changed = SPACE.from_codes(SPACE.neighbours(pool.architectures[index]))
         assert sorted(pool.neighbours(index)) == sorted(row[cell] for cell in changed)
 
 
@@ -182,12 +188,12 @@ def test_local_search_walks_from_better_to_better(chain):
     assert run["best"].iloc[-1] == y.max()  # the target has no other optimum
 
 
-def test_a_pruned_space_is_the_range_of_the_best():
+def test_a_restricted_space_is_the_range_of_the_best():
     space = CellSpace(["a", "b", "c"], edges=[(i, i + 1) for i in range(8)])  # 6,561 cells
     cells = space.enumerate()
     y = (cells @ [8.0, 7, 6, 5, 4, 3, 2, 1]).round()
     pool = Candidates(space, cells, y[:, None])
-    run = search(pool, y, "random", 100, n_initial=20, batch_size=10, prune=True, random_state=0)
+    run = search(pool, y, "random", 100, n_initial=20, batch_size=10, restrict=True, random_state=0)
     for start in range(20, 100, 10):
         known, new = run["candidate"][:start], run["candidate"][start : start + 10]
         best = known.iloc[np.argsort(-y[known], kind="stable")[: round(0.25 * start)]]
@@ -206,7 +212,7 @@ def test_guidance_is_worth_its_evaluations(table):
     random = median("random")
     assert median("predictor") < random
     assert median("evolution", guided=True) < random
-    assert median("random", prune=True) < random
+    assert median("random", restrict=True) < random
 
 
 def test_the_diverse_start_is_a_covering_set(pool, table):
@@ -246,7 +252,7 @@ def test_two_objectives_spread_over_the_front(table):
 # --- bad input ------------------------------------------------------------------------------------
 
 
-CELLS = SPACE.decode(SPACE.sample(5, random_state=0))
+CELLS = SPACE.from_codes(SPACE.sample(5, random_state=0))
 LINE = Candidates(CHAIN, CHAIN.enumerate(), np.arange(243.0)[:, None])
 
 

@@ -7,7 +7,9 @@ from bad_input import must_name
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graf_utils.spaces import NB201, GraphBatch, get_space, list_spaces
+from graf_utils.encodings import one_hot
+from graf_utils.graphs import GraphBatch
+from graf_utils.spaces import NB201, get_space, list_spaces
 
 SPACE = NB201()
 CELL = (4, 0, 3, 1, 4, 3)
@@ -48,7 +50,7 @@ def test_strings_tuples_arrays_and_pandas_give_the_same_codes():
         (CELL, CELL),
         (c for c in [CELL, CELL]),
     ):
-        codes = SPACE.encode(given_as)
+        codes = SPACE.to_codes(given_as)
         assert codes.dtype == np.int8
         np.testing.assert_array_equal(codes, expected)
 
@@ -115,16 +117,16 @@ def test_samples_are_seeded_distinct_and_valid():
 
 
 def test_one_hot_has_one_indicator_an_edge():
-    encoded = SPACE.one_hot([CELL])
+    encoded = one_hot(SPACE.graph_batch([CELL])[""])
     assert encoded.shape == (1, 30)
-    assert encoded.sum() == 6
-    on = [name for name, bit in zip(SPACE.one_hot_names(), encoded[0], strict=True) if bit]
+    assert encoded.to_numpy().sum() == 6
+    on = list(encoded.columns[encoded.iloc[0] == 1])
     assert on[0] == "1-2=avg_pool_3x3"
     assert on[-1] == "3-4=nor_conv_1x1"
 
 
 def test_graph_batch_agrees_with_networkx():
-    graph = SPACE.graph_batch([CELL]).to_networkx(0)
+    graph = SPACE.graph_batch([CELL])[""].to_networkx(0)
     shifted = {(u + 1, v + 1): d["op"] for u, v, d in graph.edges(data=True)}
     reference = SPACE.to_networkx(CELL)
     assert shifted == {(u, v): d["op"] for u, v, d in reference.edges(data=True)}
@@ -151,61 +153,64 @@ def graph_with_missing_edge():
 
 BAD = {
     # what: (call, words the message must hold: the input, the rule or remedy)
-    "one tuple": (lambda: SPACE.encode(CELL), ["(4, 0, 3, 1, 4, 3)", "Write [("]),
-    "one string": (lambda: SPACE.encode(STRING), ["avg_pool", "Write ["]),
-    "empty list": (lambda: SPACE.encode([]), ["empty", "at least one"]),
-    "empty array": (lambda: SPACE.encode(np.empty((0, 6), int)), ["empty", "at least one"]),
-    "a number": (lambda: SPACE.encode(7), ["7", "int", "list"]),
-    "none at all": (lambda: SPACE.encode(None), ["None", "NoneType", "list"]),
-    "a zero-dimensional array": (lambda: SPACE.encode(np.array(3)), ["single number"]),
-    "a dict": (lambda: SPACE.encode({"a": CELL}), ["dict", "list of tuples"]),
-    "too short": (lambda: SPACE.encode([(4, 0, 3)]), ["(4, 0, 3)", "3 entries", "needs 6"]),
-    "too long": (lambda: SPACE.encode([CELL, CELL + (1,)]), ["architecture 1", "7 entries", "6"]),
-    "ragged": (lambda: SPACE.encode([CELL, (1, 2)]), ["architecture 1", "2 entries"]),
-    "wrong width": (lambda: SPACE.encode(np.zeros((3, 5), int)), ["5 entries", "needs 6"]),
-    "id too big": (lambda: SPACE.encode([(4, 0, 3, 1, 4, 5)]), ["id 5", "position 5", "0..4"]),
-    "negative id": (lambda: SPACE.encode([(4, 0, -1, 1, 4, 3)]), ["id -1", "position 2", "0..4"]),
-    "huge id": (lambda: SPACE.encode([(4, 0, 10**30, 1, 4, 3)]), ["position 2", "0..4"]),
-    "a fraction": (lambda: SPACE.encode([(4, 0, 1.5, 1, 4, 3)]), ["1.5", "float", "whole number"]),
-    "nan": (lambda: SPACE.encode([(4, 0, float("nan"), 1, 4, 3)]), ["nan", "whole number"]),
-    "nan array": (lambda: SPACE.encode(np.full((1, 6), np.nan)), ["nan", "whole number"]),
-    "booleans": (lambda: SPACE.encode([(True,) * 6]), ["bool"]),
+    "one tuple": (lambda: SPACE.to_codes(CELL), ["(4, 0, 3, 1, 4, 3)", "Write [("]),
+    "one string": (lambda: SPACE.to_codes(STRING), ["avg_pool", "Write ["]),
+    "empty list": (lambda: SPACE.to_codes([]), ["empty", "at least one"]),
+    "empty array": (lambda: SPACE.to_codes(np.empty((0, 6), int)), ["empty", "at least one"]),
+    "a number": (lambda: SPACE.to_codes(7), ["7", "int", "list"]),
+    "none at all": (lambda: SPACE.to_codes(None), ["None", "NoneType", "list"]),
+    "a zero-dimensional array": (lambda: SPACE.to_codes(np.array(3)), ["single number"]),
+    "a dict": (lambda: SPACE.to_codes({"a": CELL}), ["dict", "list of tuples"]),
+    "too short": (lambda: SPACE.to_codes([(4, 0, 3)]), ["(4, 0, 3)", "3 entries", "needs 6"]),
+    "too long": (lambda: SPACE.to_codes([CELL, CELL + (1,)]), ["architecture 1", "7 entries", "6"]),
+    "ragged": (lambda: SPACE.to_codes([CELL, (1, 2)]), ["architecture 1", "2 entries"]),
+    "wrong width": (lambda: SPACE.to_codes(np.zeros((3, 5), int)), ["5 entries", "needs 6"]),
+    "id too big": (lambda: SPACE.to_codes([(4, 0, 3, 1, 4, 5)]), ["id 5", "position 5", "0..4"]),
+    "negative id": (lambda: SPACE.to_codes([(4, 0, -1, 1, 4, 3)]), ["id -1", "position 2", "0..4"]),
+    "huge id": (lambda: SPACE.to_codes([(4, 0, 10**30, 1, 4, 3)]), ["position 2", "0..4"]),
+    "a fraction": (
+        lambda: SPACE.to_codes([(4, 0, 1.5, 1, 4, 3)]),
+        ["1.5", "float", "whole number"],
+    ),
+    "nan": (lambda: SPACE.to_codes([(4, 0, float("nan"), 1, 4, 3)]), ["nan", "whole number"]),
+    "nan array": (lambda: SPACE.to_codes(np.full((1, 6), np.nan)), ["nan", "whole number"]),
+    "booleans": (lambda: SPACE.to_codes([(True,) * 6]), ["bool"]),
     "names for ids": (
-        lambda: SPACE.encode([("none", 0, 3, 1, 4, 3)]),
+        lambda: SPACE.to_codes([("none", 0, 3, 1, 4, 3)]),
         ["'none'", "operation id", "has id 1"],
     ),
-    "nested": (lambda: SPACE.encode([[CELL, CELL]]), ["2 entries", "needs 6"]),
-    "missing value": (lambda: SPACE.encode([CELL, None]), ["architecture 1", "NoneType"]),
-    "bytes": (lambda: SPACE.encode([STRING.encode()]), ["bytes", "string"]),
+    "nested": (lambda: SPACE.to_codes([[CELL, CELL]]), ["2 entries", "needs 6"]),
+    "missing value": (lambda: SPACE.to_codes([CELL, None]), ["architecture 1", "NoneType"]),
+    "bytes": (lambda: SPACE.to_codes([STRING.encode()]), ["bytes", "string"]),
     "TransNAS-Bench-101 string": (
-        lambda: SPACE.encode(["64-41414-1_23_211"]),
+        lambda: SPACE.to_codes(["64-41414-1_23_211"]),
         ["64-41414-1_23_211", "TransNAS-Bench-101"],
     ),
     "unknown operation": (
-        lambda: SPACE.encode([STRING.replace("avg_pool_3x3", "max_pool_3x3")]),
+        lambda: SPACE.to_codes([STRING.replace("avg_pool_3x3", "max_pool_3x3")]),
         ["'max_pool_3x3'", "must be one of", "Did you mean 'avg_pool_3x3'"],
     ),
     "missing edge": (
-        lambda: SPACE.encode([STRING.replace("none~1|", "")]),
+        lambda: SPACE.to_codes([STRING.replace("none~1|", "")]),
         ["two into node 3", "as in"],
     ),
     "edge from the wrong node": (
-        lambda: SPACE.encode([STRING.replace("none~1", "none~2")]),
+        lambda: SPACE.to_codes([STRING.replace("none~1", "none~2")]),
         ["[0, 2]", "two into node 3"],
     ),
     "text between edges": (
-        lambda: SPACE.encode([STRING.replace("|+|", "|+x|", 1)]),
+        lambda: SPACE.to_codes([STRING.replace("|+|", "|+x|", 1)]),
         ["do not belong there"],
     ),
-    "missing bar": (lambda: SPACE.encode([STRING[:-1]]), ["do not belong there"]),
+    "missing bar": (lambda: SPACE.to_codes([STRING[:-1]]), ["do not belong there"]),
     "code in the text": (
-        lambda: SPACE.encode(["__import__('os').system('true')"]),
+        lambda: SPACE.to_codes(["__import__('os').system('true')"]),
         ["is not a NAS-Bench-201 string"],
     ),
-    "tuple text too short": (lambda: SPACE.encode(["(1, 2)"]), ["2 entries", "needs 6"]),
-    "tuple text, bad id": (lambda: SPACE.encode(["(1, 2, 3, 4, 5, 6)"]), ["id 5", "0..4"]),
-    "empty string": (lambda: SPACE.encode([""]), ["''", "is not a NAS-Bench-201 string"]),
-    "parse of a tuple": (lambda: SPACE.parse(CELL), ["tuple", "use encode"]),
+    "tuple text too short": (lambda: SPACE.to_codes(["(1, 2)"]), ["2 entries", "needs 6"]),
+    "tuple text, bad id": (lambda: SPACE.to_codes(["(1, 2, 3, 4, 5, 6)"]), ["id 5", "0..4"]),
+    "empty string": (lambda: SPACE.to_codes([""]), ["''", "is not a NAS-Bench-201 string"]),
+    "parse of a tuple": (lambda: SPACE.parse(CELL), ["tuple", "use to_codes"]),
     "graph without op": (lambda: SPACE.from_networkx(graph_without_op()), ["(1, 2)", "op=None"]),
     "graph without edge": (
         lambda: SPACE.from_networkx(graph_with_missing_edge()),

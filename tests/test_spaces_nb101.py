@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from bad_input import must_name
 
+from graf_utils.encodings import one_hot
 from graf_utils.spaces import NB101, nb101
 
 SPACE = NB101()
@@ -53,16 +54,16 @@ def published(paper_dir):
 
 def test_every_spelling_goes_round():
     for code in (CELL, LONE):
-        assert SPACE.decode(SPACE.encode([code])) == [code]
+        assert SPACE.from_codes(SPACE.to_codes([code])) == [code]
         assert SPACE.parse(str(code)) == SPACE.parse(SPACE.to_string(code)) == code
         graph = SPACE.to_networkx(code)
         matrix = nx.to_numpy_array(graph, nodelist=sorted(graph), dtype=int)
         assert SPACE.from_matrix(matrix, [graph.nodes[v]["op"] for v in sorted(graph)]) == code
-    codes = SPACE.encode([CELL, str(LONE), list(CELL)])
+    codes = SPACE.to_codes([CELL, str(LONE), list(CELL)])
     assert codes.shape == (3, 56)
     assert (codes[:, 12:] == -1).all()
-    np.testing.assert_array_equal(SPACE.encode(codes), codes)
-    assert SPACE.decode(codes) == [CELL, LONE, CELL]
+    np.testing.assert_array_equal(SPACE.to_codes(codes), codes)
+    assert SPACE.from_codes(codes) == [CELL, LONE, CELL]
 
 
 def test_the_whole_space(everything):
@@ -102,7 +103,7 @@ def test_hashes_and_matrices_are_the_published_ones(published, everything):
     assert len(cells) == 1_000
     assert SPACE.module_hash(cells) == SPACE.canonical(cells) == keys
     known = {row.tobytes() for row in everything}
-    assert all(row.tobytes() in known for row in SPACE.encode(cells))
+    assert all(row.tobytes() in known for row in SPACE.to_codes(cells))
 
 
 @pytest.mark.slow
@@ -115,7 +116,7 @@ def test_a_hash_becomes_its_cell(published, everything, tmp_path, monkeypatch):
     print(f"{len(hashes):,} hashes in {time.perf_counter() - start:.1f} s")
     assert len(np.unique(hashes)) == 423_624
     cells, keys = published
-    assert SPACE.decode(SPACE.from_hash(keys)) == cells
+    assert SPACE.from_codes(SPACE.from_hash(keys)) == cells
     with pytest.raises(ValueError, match="none of the 423,624"):
         SPACE.from_hash(["0" * 32])
     (stored,) = (tmp_path / "graf-book").iterdir()
@@ -132,8 +133,8 @@ def test_a_hash_becomes_its_cell(published, everything, tmp_path, monkeypatch):
 
 def test_prune_removes_what_dangles():
     assert SPACE.is_valid([DANGLING, TEN, CELL]).tolist() == [False, False, True]
-    assert SPACE.decode(SPACE.prune([DANGLING])) == [cell(3, [(0, 1), (1, 2)])]
-    assert SPACE.decode(SPACE.prune([CELL])) == [CELL]
+    assert SPACE.from_codes(SPACE.prune([DANGLING])) == [cell(3, [(0, 1), (1, 2)])]
+    assert SPACE.from_codes(SPACE.prune([CELL])) == [CELL]
 
 
 def test_naslib_tuples_become_cells_after_prune(paper_dir):
@@ -145,8 +146,9 @@ def test_naslib_tuples_become_cells_after_prune(paper_dir):
 
 
 def test_one_hot():
-    names = dict(zip(SPACE.one_hot_names(), SPACE.one_hot([CELL])[0], strict=True))
-    assert {name for name, on in names.items() if on} == {
+    encoded = one_hot(SPACE.graph_batch([CELL])[""])
+    assert encoded.shape == (1, 36)
+    assert set(encoded.columns[encoded.iloc[0] == 1]) == {
         "0-1",
         "0-6",
         "1-6",
@@ -161,57 +163,57 @@ def test_samples_are_seeded():
 
 
 BAD = {
-    "one tuple": (lambda: SPACE.encode(CELL), ["one architecture", "Write [("]),
-    "empty": (lambda: SPACE.encode([]), ["empty", "at least one"]),
-    "empty tuple": (lambda: SPACE.encode([()]), ["0 entries", "6 or 12"]),
-    "wrong length": (lambda: SPACE.encode([CELL[:-1]]), ["11 entries", "6 or 12 or 20"]),
+    "one tuple": (lambda: SPACE.to_codes(CELL), ["one architecture", "Write [("]),
+    "empty": (lambda: SPACE.to_codes([]), ["empty", "at least one"]),
+    "empty tuple": (lambda: SPACE.to_codes([()]), ["0 entries", "6 or 12"]),
+    "wrong length": (lambda: SPACE.to_codes([CELL[:-1]]), ["11 entries", "6 or 12 or 20"]),
     "eight nodes": (
-        lambda: SPACE.encode([cell(8, [(i, i + 1) for i in range(7)])]),
+        lambda: SPACE.to_codes([cell(8, [(i, i + 1) for i in range(7)])]),
         ["72 entries", "or 56"],
     ),
-    "ten edges": (lambda: SPACE.encode([TEN]), ["10 edges", "at most 9", "Remove"]),
+    "ten edges": (lambda: SPACE.to_codes([TEN]), ["10 edges", "at most 9", "Remove"]),
     "cycle": (
-        lambda: SPACE.encode([cell(4, [(0, 1), (1, 2), (2, 1), (2, 3)])]),
+        lambda: SPACE.to_codes([cell(4, [(0, 1), (1, 2), (2, 1), (2, 3)])]),
         ["entry (2, 1)", "upper triangular", "no cycles"],
     ),
-    "loop": (lambda: SPACE.encode([cell(3, [(0, 1), (1, 1), (1, 2)])]), ["(1, 1)", "no cycles"]),
+    "loop": (lambda: SPACE.to_codes([cell(3, [(0, 1), (1, 1), (1, 2)])]), ["(1, 1)", "no cycles"]),
     "two in the matrix": (
-        lambda: SPACE.encode([(0, 2, 0, 0, 0, 1)]),
+        lambda: SPACE.to_codes([(0, 2, 0, 0, 0, 1)]),
         ["entry (0, 1) is 2", "0 and 1"],
     ),
-    "dangling node": (lambda: SPACE.encode([DANGLING]), ["node 2", "path", "prune"]),
+    "dangling node": (lambda: SPACE.to_codes([DANGLING]), ["node 2", "path", "prune"]),
     "unreached node": (
-        lambda: SPACE.encode([cell(4, [(0, 1), (1, 3), (2, 3)])]),
+        lambda: SPACE.to_codes([cell(4, [(0, 1), (1, 3), (2, 3)])]),
         ["node 2", "path", "prune"],
     ),
-    "no edges": (lambda: SPACE.encode([(0, 0, 0, 0, 0, 1)]), ["node 0", "path"]),
+    "no edges": (lambda: SPACE.to_codes([(0, 0, 0, 0, 0, 1)]), ["node 0", "path"]),
     "prune of no path": (
         lambda: SPACE.prune([cell(4, [(0, 1), (2, 3)])]),
         ["no path", "Add the missing"],
     ),
     "missing output": (
-        lambda: SPACE.encode([(*CELL[:-1], 4)]),
+        lambda: SPACE.to_codes([(*CELL[:-1], 4)]),
         ["id 4 at node 2", "1 output", "last"],
     ),
     "missing input": (
-        lambda: SPACE.encode([(*CELL[:9], 3, 4, 1)]),
+        lambda: SPACE.to_codes([(*CELL[:9], 3, 4, 1)]),
         ["id 3 at node 0", "0 input", "first"],
     ),
-    "second input": (lambda: SPACE.encode([(*CELL[:10], 0, 1)]), ["id 0 at node 1", "maxpool"]),
-    "operation out of range": (lambda: SPACE.encode([(*CELL[:10], 5, 1)]), ["id 5 at node 1"]),
-    "negative operation": (lambda: SPACE.encode([(*CELL[:10], -2, 1)]), ["-2", "node 1"]),
+    "second input": (lambda: SPACE.to_codes([(*CELL[:10], 0, 1)]), ["id 0 at node 1", "maxpool"]),
+    "operation out of range": (lambda: SPACE.to_codes([(*CELL[:10], 5, 1)]), ["id 5 at node 1"]),
+    "negative operation": (lambda: SPACE.to_codes([(*CELL[:10], -2, 1)]), ["-2", "node 1"]),
     "padding inside": (
-        lambda: SPACE.encode([(*CELL[:10], -1, 1)]),
+        lambda: SPACE.to_codes([(*CELL[:10], -1, 1)]),
         ["10 entries before the padding"],
     ),
-    "not a number": (lambda: SPACE.encode([(float("nan"), *CELL[1:])]), ["nan", "whole number"]),
-    "a fraction": (lambda: SPACE.encode([(0.5, *CELL[1:])]), ["0.5", "whole number"]),
+    "not a number": (lambda: SPACE.to_codes([(float("nan"), *CELL[1:])]), ["nan", "whole number"]),
+    "a fraction": (lambda: SPACE.to_codes([(0.5, *CELL[1:])]), ["0.5", "whole number"]),
     "code in the text": (
-        lambda: SPACE.encode(["__import__('os').getcwd()"]),
+        lambda: SPACE.to_codes(["__import__('os').getcwd()"]),
         ["__import__", "not a NAS-Bench-101 tuple"],
     ),
     "text, ten edges": (lambda: SPACE.parse(str(TEN)), ["10 edges", "at most 9"]),
-    "text, too long a number": (lambda: SPACE.encode(["(0, 9999999, 0, 0, 0, 1)"]), ["(0, 1)"]),
+    "text, too long a number": (lambda: SPACE.to_codes(["(0, 9999999, 0, 0, 0, 1)"]), ["(0, 1)"]),
     "matrix and operations differ": (
         lambda: SPACE.from_matrix([[0, 1], [0, 0]], ["input"]),
         ["(2, 2)", "1 operations"],
@@ -221,7 +223,7 @@ BAD = {
         ["'outputs'", "Did you mean 'output'"],
     ),
     "not a hash": (lambda: SPACE.from_hash(["xyz"]), ["'xyz'", "32 hexadecimal"]),
-    "row of a list": (lambda: SPACE.encode([CELL, TEN]), ["architecture 1", "10 edges"]),
+    "row of a list": (lambda: SPACE.to_codes([CELL, TEN]), ["architecture 1", "10 edges"]),
 }
 
 

@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from graf_utils.brpnas import BRPNASRegressor
-from graf_utils.datasets import Table, load_table
+from graf_utils.datasets import load_table
 from graf_utils.encodings import encode
 from graf_utils.evaluation import DATA_SEEDS, evaluate
+from graf_utils.predictors.brpnas import BRPNASRegressor
 from graf_utils.registry import write_table
+from graf_utils.table import Table
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "data" / "results"
@@ -63,7 +64,7 @@ PLANS = {
 
 def beside_graph(table: Table, features: str) -> np.ndarray:
     """Codes of the architectures, then the features."""
-    codes = table.space.encode(table.architectures).astype(float)
+    codes = table.codes.astype(float)
     return codes if features == "none" else np.hstack([codes, encode(table, features)])
 
 

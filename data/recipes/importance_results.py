@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import argparse
 import itertools
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
-from graf_utils.datasets import Table, load_table
+from graf_utils.datasets import load_table
 from graf_utils.encodings import encode
-from graf_utils.explain import importances, redundant_groups
+from graf_utils.explain import importances
+from graf_utils.redundancy import redundant_groups
 from graf_utils.registry import write_table
+from graf_utils.table import Table
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "data" / "results"
@@ -53,10 +54,11 @@ PLAN = {
 
 def with_losses(table: Table) -> Table:
     """The embedded table with what 30 days of drift cost, in points, as two more targets."""
-    targets = table.targets.copy()
-    for kind in ("analog", "noisy"):
-        targets[f"{kind}_drift_loss"] = targets[f"{kind}_accuracy"] - targets[f"{kind}_drift_30d"]
-    return replace(table, targets=targets)
+    losses = {
+        f"{kind}_drift_loss": table.target(f"{kind}_accuracy") - table.target(f"{kind}_drift_30d")
+        for kind in ("analog", "noisy")
+    }
+    return table.assign(**losses)
 
 
 def columns_of(table: Table, encoding: str) -> pd.DataFrame:

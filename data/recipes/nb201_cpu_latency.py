@@ -269,7 +269,7 @@ def check(folder: Path) -> None:
     facts["spearman of two runs, raw"] = spearman(*raw)
     for name in ("flops", "params", "activations", "arithmetic_intensity"):
         facts[f"spearman of the table and {name}"] = spearman(table["latency_ms"], table[name])
-    codes = np.array(SPACE.encode(table.index))
+    codes = np.array(SPACE.to_codes(table.index))
     kept = [op for op in range(len(SPACE.operations)) if SPACE.operations[op] != "none"]
     counts = np.stack([(codes == op).sum(axis=1) for op in kept] + [np.ones(len(codes))], axis=1)
     cost, rest, *_ = np.linalg.lstsq(counts, table["latency_ms"], rcond=None)

@@ -16,10 +16,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from graf_utils.datasets import Table, load_table
+from graf_utils.datasets import load_table
 from graf_utils.encodings import encode
 from graf_utils.evaluation import rank_correlations
 from graf_utils.registry import write_table
+from graf_utils.table import Table
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 TABLES = ("nb201-cifar10", "tnb101-micro-class_scene")

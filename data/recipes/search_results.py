@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from graf_utils.datasets import Table, load_table
+from graf_utils.datasets import load_table
 from graf_utils.registry import write_table
 from graf_utils.search import Candidates, hypervolume, pareto_front, search
+from graf_utils.table import Table
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "data" / "results"
@@ -30,7 +31,7 @@ SEEDS = range(50)
 KEYS = ["table", "source", "target", "method", "encoding", "option", "seed"]
 OPTIONS: dict[str, dict[str, Any]] = {
     "": {},
-    "prune": {"prune": True},
+    "prune": {"restrict": True},
     "guided": {"guided": True},
     "k-centre": {"start": "k-centre"},
 }

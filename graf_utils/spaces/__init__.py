@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from graf_utils.spaces.base import GraphBatch, SearchSpace, nearest
+from graf_utils._checks import nearest
+from graf_utils.spaces.base import SearchSpace
 from graf_utils.spaces.cell import CellSpace
 from graf_utils.spaces.darts import DARTS
 from graf_utils.spaces.nb101 import NB101
@@ -14,7 +15,6 @@ __all__ = [
     "NB101",
     "NB201",
     "CellSpace",
-    "GraphBatch",
     "SearchSpace",
     "TNB101Macro",
     "TNB101Micro",

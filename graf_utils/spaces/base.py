@@ -2,160 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import chain, combinations
+from itertools import chain
 from typing import Any
 
-import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-ABSENT = -1
-"""Label of an edge slot that holds no edge."""
+from graf_utils._checks import nearest, short
+from graf_utils.graphs import GraphBatch
+
+__all__ = ["SearchSpace"]
 
 _TUPLE_TEXT = re.compile(r"\s*[(\[]\s*\d+(?:\s*,\s*\d+)*\s*,?\s*[)\]]\s*")
-
-
-def nearest(given: object, known: Iterable[str]) -> str:
-    """`" Did you mean 'x'?"` for the known name nearest to what was given, else `""`."""
-    match = difflib.get_close_matches(str(given), list(known), n=1)
-    return f" Did you mean {match[0]!r}?" if match else ""
-
-
-@dataclass(frozen=True)
-class GraphBatch:
-    """N directed acyclic graphs that share one list of edge slots.
-
-    The nodes of every graph are ``0 .. n_nodes - 1`` in topological order. An *edge slot* is a
-    pair (source, target) with source < target; each graph says for each slot which operation
-    lies there, or that there is no edge. This is all that GRAF needs, and it makes a batch of any
-    size three small arrays. Where operations sit on nodes (`node_ops`), an edge is labelled with
-    the operation of its target; see `on_nodes`.
-
-    Parameters
-    ----------
-    operations : tuple of str
-        Names of the labels; the position is the id.
-    n_nodes : int
-        Number of node places of every graph.
-    edges : ndarray of shape (n_slots, 2)
-        Source and target of each slot.
-    edge_ops : ndarray of shape (n_graphs, n_slots), int8
-        Operation id in each slot, `ABSENT` (-1) where there is no edge.
-    inputs : tuple of int
-        The nodes that paths start from.
-    output : int
-        The node that paths end at.
-    node_ops : ndarray of shape (n_graphs, n_nodes), int8, optional
-        Where operations sit on nodes: the id of each node, `ABSENT` for an unused place.
-    free : tuple of str
-        Labels that are in no set of operations and close a path without being counted, such as
-        ``output`` in NB101 and ``out`` in DARTS.
-
-    Raises
-    ------
-    ValueError
-        A slot does not go forward, the shapes do not fit, or an id is out of range.
-    """
-
-    operations: tuple[str, ...]
-    n_nodes: int
-    edges: NDArray[np.intp]
-    edge_ops: NDArray[np.int8]
-    inputs: tuple[int, ...] = (0,)
-    output: int = field(default=-1)
-    node_ops: NDArray[np.int8] | None = None
-    free: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        edges = np.asarray(self.edges, dtype=np.intp)
-        if edges.ndim != 2 or edges.shape[1] != 2 or not (edges[:, 0] < edges[:, 1]).all():
-            raise ValueError(
-                f"edges={edges.tolist()}: every slot must be a pair (source, target) with "
-                "source < target. Number the nodes in topological order."
-            )
-        if edges.size and (edges.min() < 0 or edges.max() >= self.n_nodes):
-            raise ValueError(
-                f"edges={edges.tolist()}: node numbers must lie in 0..{self.n_nodes - 1} "
-                f"(n_nodes={self.n_nodes}). Raise n_nodes or renumber the nodes."
-            )
-        for name, width, what in (
-            ("edge_ops", len(edges), "edge slot"),
-            ("node_ops", self.n_nodes, "node"),
-        ):
-            ops = getattr(self, name)
-            if ops is None:
-                continue
-            ops = np.asarray(ops)
-            if ops.ndim != 2 or ops.shape[1] != width:
-                raise ValueError(
-                    f"{name} has shape {ops.shape}; it must be (n_graphs, {width}), a "
-                    f"column for each {what}."
-                )
-            if ops.size and not (ops.min() >= ABSENT and ops.max() < len(self.operations)):
-                raise ValueError(
-                    f"{name} holds ids {ops.min()}..{ops.max()}; they must lie in "
-                    f"0..{len(self.operations) - 1}, or be {ABSENT} where there is no "
-                    f"{what.split()[0]}."
-                )
-            object.__setattr__(self, name, ops.astype(np.int8, copy=False))
-        object.__setattr__(self, "edges", edges)
-        object.__setattr__(self, "output", self.output % self.n_nodes)
-
-    @classmethod
-    def on_nodes(
-        cls,
-        operations: tuple[str, ...],
-        edges: Any,
-        present: NDArray[np.bool_],
-        node_ops: NDArray[np.int8],
-        free: tuple[str, ...] = (),
-    ) -> GraphBatch:
-        """Graphs with operations on nodes, from which slots hold an edge (n_graphs, n_slots)."""
-        edges = np.asarray(edges, dtype=np.intp)
-        edge_ops = np.where(present, node_ops[:, edges[:, 1]], np.int8(ABSENT))
-        return cls(operations, node_ops.shape[1], edges, edge_ops, node_ops=node_ops, free=free)
-
-    def __len__(self) -> int:
-        return len(self.edge_ops)
-
-    def __getitem__(self, rows: slice | NDArray[Any]) -> GraphBatch:
-        """The graphs of a slice, an index array or a mask, as a new batch."""
-        node_ops = None if self.node_ops is None else self.node_ops[rows]
-        return replace(self, edge_ops=self.edge_ops[rows], node_ops=node_ops)
-
-    @property
-    def source_ops(self) -> NDArray[np.int8]:
-        """As `edge_ops`, with the operation of the source where operations sit on nodes."""
-        if self.node_ops is None:
-            return self.edge_ops
-        there = self.edge_ops != ABSENT
-        return np.where(there, self.node_ops[:, self.edges[:, 0]], np.int8(ABSENT))
-
-    @property
-    def sizes(self) -> NDArray[np.int16]:
-        """Number of nodes of each graph."""
-        if self.node_ops is None:
-            return np.full(len(self), self.n_nodes, dtype=np.int16)
-        return (self.node_ops != ABSENT).sum(axis=1, dtype=np.int16)
-
-    def to_networkx(self, row: int) -> nx.DiGraph:
-        """One graph as networkx; the operation's name is the attribute ``op`` of edge or node."""
-        graph = nx.DiGraph()
-        if self.node_ops is None:
-            graph.add_nodes_from(range(self.n_nodes))
-        else:
-            used = [(v, op) for v, op in enumerate(self.node_ops[row].tolist()) if op != ABSENT]
-            graph.add_nodes_from((v, {"op": self.operations[op]}) for v, op in used)
-        for (source, target), op in zip(self.edges.tolist(), self.edge_ops[row], strict=True):
-            if op != ABSENT:
-                label = {} if self.node_ops is not None else {"op": self.operations[op]}
-                graph.add_edge(source, target, **label)
-        return graph
 
 
 class SearchSpace(ABC):
@@ -177,19 +38,11 @@ class SearchSpace(ABC):
     free: tuple[str, ...] = ()
     """Labels of the graphs that are in no set of operations (`GraphBatch`)."""
     cells: tuple[str, ...] = ("",)
-    """Names of the cells of an architecture; the key of each in `graph_batch` where several."""
+    """Names of the cells of an architecture, the keys of `graph_batch`; ``""`` for the only one."""
     inputs: tuple[str, ...] = ("",)
     """Names of the input nodes of a cell."""
-    families: tuple[str, ...] = (
-        "op_count",
-        "min_path_len",
-        "max_path_len",
-        "input_degree",
-        "output_degree",
-        "mean_in_degree",
-        "mean_out_degree",
-    )
-    """GRAF families defined for the space."""
+    fixed_wiring: bool = False
+    """Whether all architectures have the same edges, so that only operations are chosen."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -219,7 +72,7 @@ class SearchSpace(ABC):
         if not isinstance(text, str):
             raise ValueError(
                 f"{text!r} of type {type(text).__name__} is not text. Pass a string, or use "
-                "encode for tuples."
+                "to_codes for tuples."
             )
         written = self._parse_tuple_text(text)
         return self._parse(text) if written is None else written
@@ -229,8 +82,24 @@ class SearchSpace(ABC):
         """As `_read`, of text that is not a written tuple: the benchmark's own spelling."""
 
     @abstractmethod
-    def graph_batch(self, architectures: Any) -> GraphBatch | dict[str, GraphBatch]:
-        """Turn architectures into a `GraphBatch`, or one for each of `cells` where several."""
+    def graph_batch(self, architectures: Any) -> dict[str, GraphBatch]:
+        """Turn architectures into graphs.
+
+        Parameters
+        ----------
+        architectures : sequence of architectures
+            In any form that `to_codes` takes.
+
+        Returns
+        -------
+        dict of str to GraphBatch
+            One batch per cell, by the names of `cells`, with one graph per architecture.
+
+        Raises
+        ------
+        ValueError
+            As `to_codes`.
+        """
 
     @abstractmethod
     def enumerate(self) -> NDArray[np.int8]:
@@ -240,7 +109,7 @@ class SearchSpace(ABC):
     def is_valid(self, architectures: Any) -> NDArray[np.bool_]:
         """Tell for each architecture whether it is a valid network of the benchmark."""
 
-    def encode(self, architectures: Any) -> NDArray[np.int8]:
+    def to_codes(self, architectures: Any) -> NDArray[np.int8]:
         """Check architectures and return their codes.
 
         Parameters
@@ -264,7 +133,7 @@ class SearchSpace(ABC):
         if wrong.any():
             row = int(wrong.argmax())
             item = tuple(codes[row].tolist())
-            raise ValueError(f"architecture {row} = {_short(item)}: {self._explain(item)}")
+            raise ValueError(f"architecture {row} = {short(item)}: {self._explain(item)}")
         return codes.astype(np.int8)
 
     def _collect(self, architectures: Any) -> NDArray[np.integer]:
@@ -285,7 +154,7 @@ class SearchSpace(ABC):
                 architectures = list(architectures)
             else:
                 raise ValueError(
-                    f"architectures={_short(architectures)} of type "
+                    f"architectures={short(architectures)} of type "
                     f"{type(architectures).__name__} is not a list of architectures. Pass a list "
                     f"of tuples such as [{self._example()}], of strings, or an integer array."
                 )
@@ -349,7 +218,7 @@ class SearchSpace(ABC):
                 return self._read(item)
             return self._check_tuple(item)
         except ValueError as error:
-            raise ValueError(f"architecture {row} = {_short(item)}: {error}") from None
+            raise ValueError(f"architecture {row} = {short(item)}: {error}") from None
 
     def _check_tuple(self, item: Any) -> tuple[int, ...]:
         if isinstance(item, dict | bytes) or not isinstance(item, Iterable):
@@ -400,9 +269,9 @@ class SearchSpace(ABC):
     def _example(self) -> tuple[int, ...]:
         """An architecture to show in messages."""
 
-    def decode(self, codes: Any) -> list[tuple[int, ...]]:
+    def from_codes(self, codes: Any) -> list[tuple[int, ...]]:
         """Architectures as a list of tuples of Python integers."""
-        return list(map(self._tuple, self.encode(codes).tolist()))
+        return list(map(self._tuple, self.to_codes(codes).tolist()))
 
     def _tuple(self, code: Sequence[int]) -> tuple[Any, ...]:
         """The architecture's own tuple for one code."""
@@ -445,16 +314,49 @@ class SearchSpace(ABC):
         rng = np.random.default_rng(random_state)
         return pool[rng.choice(len(pool), size=int(n), replace=replace)]
 
-    def one_hot(self, architectures: Any) -> NDArray[np.float64]:
-        """One indicator for each position and operation, positions first (shape (n, L * O))."""
-        codes = self.encode(architectures)
-        ids = np.arange(self.first_id, self.first_id + len(self.operations), dtype=np.int8)
-        one_hot = codes[:, :, None] == ids
-        return one_hot.reshape(len(codes), -1).astype(float)
+    def neighbours(self, architecture: Any, *, valid_only: bool = True) -> NDArray[np.int8]:
+        """All architectures that differ from one in a single entry of the code.
 
-    def one_hot_names(self) -> list[str]:
-        """Names of the columns of `one_hot`."""
-        return [f"{p}={op}" for p in self.position_names() for op in self.operations]
+        In a space of cells with fixed wiring this is another operation on one edge (node). In
+        NAS-Bench-101 it is an edge more or less or another operation, in DARTS another source or
+        operation, in TransNAS-Bench-101-macro another layer; the number of nodes or layers stays.
+
+        Parameters
+        ----------
+        architecture : tuple or str
+            One architecture, in any spelling the space can read.
+        valid_only : bool
+            Leave out those that are no valid networks of the benchmark (`is_valid`).
+
+        Returns
+        -------
+        ndarray of shape (n_neighbours, code_length), int8
+            Codes, by position and then by id; none is possible. Of the 24 in NAS-Bench-201 at most
+            22 are valid: `none` on an edge may leave another edge dead.
+
+        Raises
+        ------
+        ValueError
+            As `to_codes`.
+
+        Examples
+        --------
+        >>> from graf_utils.spaces import NB201
+        >>> len(NB201().neighbours((2, 2, 2, 2, 2, 2)))  # none is not valid on 1-2 and 3-4
+        22
+        >>> NB201().neighbours((2, 1, 1, 2, 1, 2))[:3].tolist()
+        [[0, 1, 1, 2, 1, 2], [3, 1, 1, 2, 1, 2], [4, 1, 1, 2, 1, 2]]
+        """
+        (code,) = self.to_codes([architecture])
+        ids = np.arange(self.first_id, self.first_id + len(self.operations), dtype=np.int8)
+        position, new = np.nonzero((code[:, None] != ids) & (code[:, None] != -1))
+        codes = np.repeat(code[None], len(position), axis=0)
+        codes[np.arange(len(codes)), position] = ids[new]
+        if len(codes):
+            codes = codes[~self._wrong(codes)]
+        if valid_only and len(codes):
+            codes = codes[self.is_valid(codes)]
+        return codes
 
     def position_names(self) -> list[str]:
         """What each position of the code stands for."""
@@ -468,13 +370,3 @@ class SearchSpace(ABC):
 
     def __hash__(self) -> int:
         return hash(type(self))
-
-
-def _short(value: Any, limit: int = 80) -> str:
-    text = repr(value)
-    return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-def subsets(ids: Sequence[int]) -> list[tuple[int, ...]]:
-    """All non-empty subsets, by size and then by id (GRAF's column order)."""
-    return list(chain.from_iterable(combinations(ids, k) for k in range(1, len(ids) + 1)))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from graf_utils.spaces.base import GraphBatch, SearchSpace
+from graf_utils.graphs import GraphBatch
+from graf_utils.spaces.base import SearchSpace
 
 SKIP, NONE = "skip_connect", "none"
 _MAX_ENUMERATED = 10_000_000
@@ -50,6 +52,7 @@ class CellSpace(SearchSpace):
     """
 
     title = "CellSpace"
+    fixed_wiring = True
 
     def __init__(
         self,
@@ -98,7 +101,8 @@ class CellSpace(SearchSpace):
 
     def to_networkx(self, architecture: Any) -> nx.DiGraph:
         """One cell as networkx; the operation's name is the attribute ``op`` of edge or node."""
-        graph = self.graph_batch([architecture]).to_networkx(0)
+        (batch,) = self.graph_batch([architecture]).values()
+        graph = batch.to_networkx(0)
         return nx.relabel_nodes(graph, dict(enumerate(self.nodes)))
 
     def from_networkx(self, graph: nx.DiGraph) -> tuple[int, ...]:
@@ -131,17 +135,22 @@ class CellSpace(SearchSpace):
         grid = np.indices((len(self.operations),) * self.code_length, dtype=np.int8)
         return np.ascontiguousarray(grid.reshape(self.code_length, -1).T)
 
-    def graph_batch(self, architectures: Any) -> GraphBatch:
-        """The cells as graphs with nodes 0 (input) to n - 1 (output)."""
-        codes = self.encode(architectures)
+    def graph_batch(self, architectures: Any) -> dict[str, GraphBatch]:
+        """Turn cells into graphs with nodes 0 (input) to n - 1 (output).
+
+        See `SearchSpace.graph_batch`; the only key is ``""``.
+        """
+        codes = self.to_codes(architectures)
         edges = np.array(self.edges) - self.nodes[0]
+        names = tuple(map(str, self.nodes))
         if self.ops_on == "edges":
-            return GraphBatch(self.labels, len(self.nodes), edges, codes)
+            return {"": GraphBatch(self.labels, len(self.nodes), edges, codes, node_names=names)}
         first, last = map(self.labels.index, self.free)
         ops = np.pad(codes + np.int8(len(self.labels) - len(self.operations)), ((0, 0), (1, 1)))
         ops[:, 0], ops[:, -1] = first, last
         present = np.ones((1, len(edges)), dtype=bool)
-        return GraphBatch.on_nodes(self.labels, edges, present, ops, self.free)
+        batch = GraphBatch.on_nodes(self.labels, edges, present, ops, self.free)
+        return {"": replace(batch, node_names=names)}
 
     def prune(self, architectures: Any) -> NDArray[np.int8]:
         """Set to `none` what cannot carry signal.
@@ -149,7 +158,7 @@ class CellSpace(SearchSpace):
         With operations on edges, an edge survives if and only if it lies on an input-output path
         free of `none`. Spaces with operations on nodes, or without `none`, stay as they are.
         """
-        codes = self.encode(architectures).copy()
+        codes = self.to_codes(architectures).copy()
         if NONE not in self.operations or self.ops_on == "nodes":
             return codes
         none = self.operations.index(NONE)
@@ -166,7 +175,7 @@ class CellSpace(SearchSpace):
 
     def is_valid(self, architectures: Any) -> NDArray[np.bool_]:
         """A cell is valid if `prune` leaves it as it is."""
-        codes = self.encode(architectures)
+        codes = self.to_codes(architectures)
         return (self.prune(codes) == codes).all(axis=1)
 
     def canonical(self, architectures: Any, *, zeros: str = "kept") -> list[str]:
@@ -194,7 +203,7 @@ class CellSpace(SearchSpace):
             raise ValueError(f"zeros={zeros!r} is not a rule; it must be 'kept' or 'dropped'.")
         keep = zeros == "kept"
         expressions = []
-        batch = self.graph_batch(architectures)
+        (batch,) = self.graph_batch(architectures).values()
         order = np.lexsort(batch.edges.T[::-1])
         edges, labels = batch.edges[order].tolist(), batch.source_ops[:, order].tolist()
         for row in labels:

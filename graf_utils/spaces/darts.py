@@ -10,7 +10,8 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from graf_utils.spaces.base import ABSENT, GraphBatch, SearchSpace
+from graf_utils.graphs import ABSENT, GraphBatch
+from graf_utils.spaces.base import SearchSpace
 
 _NODES = 4
 _SLOTS = [(source, 2 + k) for k in range(_NODES) for source in range(k + 2)]
@@ -36,7 +37,7 @@ class DARTS(SearchSpace):
     Examples
     --------
     >>> space = DARTS()
-    >>> normal, reduce = space.decode(space.sample(1, random_state=0))[0]
+    >>> normal, reduce = space.from_codes(space.sample(1, random_state=0))[0]
     >>> space.parse(space.to_string((normal, reduce))) == (normal, reduce)
     True
     """
@@ -54,7 +55,6 @@ class DARTS(SearchSpace):
     free = ("out",)
     cells = ("normal", "reduce")
     inputs = ("c_{k-2}", "c_{k-1}")
-    families = ("op_count", "max_path_len", "input_degree", "mean_in_degree", "mean_out_degree")
     code_length = 32
 
     def _example(self) -> tuple[Any, ...]:
@@ -147,7 +147,7 @@ class DARTS(SearchSpace):
 
     def to_string(self, architecture: Any) -> str:
         """One architecture as the text of a genotype."""
-        ((normal, reduce),) = self.decode([architecture])
+        ((normal, reduce),) = self.from_codes([architecture])
         lists = [[(self.operations[op], source) for source, op in c] for c in (normal, reduce)]
         return (
             f"Genotype(normal={lists[0]}, normal_concat=[2, 3, 4, 5], "
@@ -165,8 +165,8 @@ class DARTS(SearchSpace):
         raise ValueError("darts has 1.1e18 architectures, too many to enumerate. Use sample.")
 
     def is_valid(self, architectures: Any) -> NDArray[np.bool_]:
-        """Every genotype that passes the checks of `encode` is valid."""
-        return np.ones(len(self.encode(architectures)), dtype=bool)
+        """Every genotype that passes the checks of `to_codes` is valid."""
+        return np.ones(len(self.to_codes(architectures)), dtype=bool)
 
     def sample(
         self,
@@ -196,14 +196,17 @@ class DARTS(SearchSpace):
 
     def canonical(self, architectures: Any) -> list[str]:
         """Each architecture with the two inputs of every node in the order of their sources."""
-        codes = self.encode(architectures).reshape(-1, 2 * _NODES, 2, 2)
+        codes = self.to_codes(architectures).reshape(-1, 2 * _NODES, 2, 2)
         order = codes[..., 0].argsort(axis=2)[..., None]
         ordered = np.take_along_axis(codes, order, axis=2).reshape(-1, 32)
         return [str(self._tuple(code)) for code in ordered.tolist()]
 
     def graph_batch(self, architectures: Any) -> dict[str, GraphBatch]:
-        """The normal and the reduction cells as graphs: nodes 0 and 1 inputs, 6 the output."""
-        codes = self.encode(architectures).reshape(-1, 2, _NODES, 2, 2)
+        """Turn genotypes into graphs: nodes 0 and 1 are the inputs, 6 is the output.
+
+        See `SearchSpace.graph_batch`; the keys are ``"normal"`` and ``"reduce"``.
+        """
+        codes = self.to_codes(architectures).reshape(-1, 2, _NODES, 2, 2)
         batches = {}
         for c, cell in enumerate(self.cells):
             edge_ops = np.zeros((len(codes), len(_SLOTS) + _NODES), dtype=np.int8)  # 0 is out
@@ -216,19 +219,6 @@ class DARTS(SearchSpace):
                 self.labels, 3 + _NODES, edges, edge_ops, inputs=(0, 1), free=self.free
             )
         return batches
-
-    def one_hot(self, architectures: Any) -> NDArray[np.float64]:
-        """One indicator for each cell, possible edge (14) and operation: 196 columns."""
-        parts = [
-            (batch.edge_ops[:, : len(_SLOTS), None] == np.arange(1, 8)).reshape(len(batch), -1)
-            for batch in self.graph_batch(architectures).values()
-        ]
-        return np.hstack(parts).astype(float)
-
-    def one_hot_names(self) -> list[str]:
-        """Names of the columns of `one_hot`."""
-        places = [f"{c}.{u}-{v}" for c in self.cells for u, v in _SLOTS]
-        return [f"{place}={op}" for place in places for op in self.operations]
 
 
 def _number(digits: str) -> int:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import itertools
-import os
 import re
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,9 @@ import numpy as np
 import pooch
 from numpy.typing import NDArray
 
-from graf_utils.spaces.base import ABSENT, GraphBatch, SearchSpace
+from graf_utils._files import replacing
+from graf_utils.graphs import ABSENT, GraphBatch
+from graf_utils.spaces.base import SearchSpace
 
 _MAX_NODES, _MAX_EDGES = 7, 9
 _PAIRS = tuple(itertools.combinations(range(_MAX_NODES), 2))
@@ -41,7 +41,7 @@ class NB101(SearchSpace):
     ...                          ["input", "conv3x3-bn-relu", "output"])
     >>> cell
     (0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 4, 1)
-    >>> space.decode([cell]) == [cell]
+    >>> space.from_codes([cell]) == [cell]
     True
     """
 
@@ -137,7 +137,7 @@ class NB101(SearchSpace):
         codes = self._collect(architectures)
         wrong = self._broken(codes, form_only=True)
         if wrong.any():
-            self.encode(codes[wrong][:1])  # raises
+            self.to_codes(codes[wrong][:1])  # raises
         return codes
 
     def prune(self, architectures: Any) -> NDArray[np.int8]:
@@ -164,7 +164,7 @@ class NB101(SearchSpace):
             nodes = sorted(keep)
             ops = [values[n * n + node] for node in nodes]
             kept_cells.append((*matrix[np.ix_(nodes, nodes)].ravel().tolist(), *ops))
-        return self.encode(kept_cells)
+        return self.to_codes(kept_cells)
 
     # --- spellings ---
 
@@ -182,20 +182,24 @@ class NB101(SearchSpace):
                 f"matrix of shape {np.shape(matrix)} with {len(ops)} operations; a cell has 2 to "
                 f"{_MAX_NODES} nodes, a square matrix and one operation a node."
             )
-        return self.decode([(*np.asarray(matrix).ravel().tolist(), *ops)])[0]
+        return self.from_codes([(*np.asarray(matrix).ravel().tolist(), *ops)])[0]
 
     def to_string(self, architecture: Any) -> str:
         """One architecture as a written tuple."""
-        return str(self.decode([architecture])[0])
+        return str(self.from_codes([architecture])[0])
 
     def to_networkx(self, architecture: Any) -> nx.DiGraph:
         """One cell as networkx, nodes 0 to n - 1, the operation's name as node attribute ``op``."""
-        graph = self.graph_batch([architecture]).to_networkx(0)
+        (batch,) = self.graph_batch([architecture]).values()
+        graph = batch.to_networkx(0)
         return nx.convert_node_labels_to_integers(graph, ordering="sorted")
 
-    def graph_batch(self, architectures: Any) -> GraphBatch:
-        """The cells as graphs over seven places: the output in the last, unused places before."""
-        codes = self.encode(architectures)
+    def graph_batch(self, architectures: Any) -> dict[str, GraphBatch]:
+        """Turn cells into graphs over seven places: the output in the last, unused ones before.
+
+        See `SearchSpace.graph_batch`; the only key is ``""``.
+        """
+        codes = self.to_codes(architectures)
         present = np.zeros((len(codes), len(_PAIRS)), dtype=bool)
         node_ops = np.full((len(codes), _MAX_NODES), ABSENT, dtype=np.int8)
         for rows, matrix, ops in self._groups(codes):
@@ -204,19 +208,7 @@ class NB101(SearchSpace):
             node_ops[np.ix_(rows, place)] = ops
             for u, v in itertools.combinations(range(n), 2):
                 present[rows, _PAIRS.index((place[u], place[v]))] = matrix[:, u, v]
-        return GraphBatch.on_nodes(self.operations, _PAIRS, present, node_ops, self.free)
-
-    def one_hot(self, architectures: Any) -> NDArray[np.float64]:
-        """The 21 possible edges, then one indicator for each inner place and operation."""
-        batch = self.graph_batch(architectures)
-        ops = batch.node_ops[:, 1:-1, None] == np.arange(2, 5)
-        edges = batch.edge_ops != ABSENT
-        return np.hstack([edges, ops.reshape(len(ops), -1)]).astype(float)
-
-    def one_hot_names(self) -> list[str]:
-        """Names of the columns of `one_hot`."""
-        ops = [f"{v}={op}" for v in range(1, _MAX_NODES - 1) for op in self.operations[2:]]
-        return [f"{u}-{v}" for u, v in _PAIRS] + ops
+        return {"": GraphBatch.on_nodes(self.operations, _PAIRS, present, node_ops, self.free)}
 
     # --- the whole space ---
 
@@ -235,7 +227,7 @@ class NB101(SearchSpace):
         Each node starts from the digest of its degrees and operation, and is then renewed once a
         node by the digest of its neighbours' sorted digests and its own (Ying et al., 2019, S1).
         """
-        hashes = [""] * len(codes := self.encode(architectures))
+        hashes = [""] * len(codes := self.to_codes(architectures))
         for rows, matrices, ops in self._groups(codes):
             wirings, which = np.unique(matrices, axis=0, return_inverse=True)
             ins = [[np.flatnonzero(column).tolist() for column in m.T] for m in wirings]
@@ -365,11 +357,8 @@ def _all_hashes() -> NDArray[np.bytes_]:
         pass  # not there, or damaged: made anew
     hashes = np.array(NB101().module_hash(cells), dtype="S32")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=file.parent, suffix=".npz")
-        with os.fdopen(handle, "wb") as stream:
+        with replacing(file) as part, part.open("wb") as stream:
             np.savez_compressed(stream, hashes=hashes)
-        os.replace(temporary, file)
     except OSError:
         pass  # a folder that cannot be written costs time, not the result
     return hashes

@@ -78,7 +78,7 @@ class NB201(CellSpace):
 
     def to_string(self, architecture: Any) -> str:
         """One architecture as the benchmark's string."""
-        (code,) = self.encode([architecture]).tolist()
+        (code,) = self.to_codes([architecture]).tolist()
         edges = [f"{self.operations[code[p]]}~{_EDGES[p][0] - 1}" for p in _BY_TARGET]
         return f"|{edges[0]}|+|{'|'.join(edges[1:3])}|+|{'|'.join(edges[3:])}|"
 
@@ -105,7 +105,7 @@ class NB201(CellSpace):
             parameters equal those of NAS-Bench-Suite-Zero exactly; its FLOPs are larger by
             0.001088 for every cell, a constant that lies in the skeleton.
         """
-        codes = self.encode(architectures)
+        codes = self.to_codes(architectures)
         stages = [(width << k, (image_size >> k) ** 2) for k in range(3)]
         params = {"nor_conv_3x3": 0, "nor_conv_1x1": 0, "avg_pool_3x3": 0}
         flops = dict(params)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from graf_utils.spaces.base import GraphBatch, SearchSpace
+from graf_utils.graphs import GraphBatch
+from graf_utils.spaces.base import SearchSpace
 from graf_utils.spaces.cell import CellSpace
 
 
@@ -46,7 +47,7 @@ class TNB101Micro(CellSpace):
 
     def to_string(self, architecture: Any) -> str:
         """One architecture as the benchmark's string."""
-        (code,) = self.decode([architecture])
+        (code,) = self.from_codes([architecture])
         a, b, c, d, e, f = code
         return f"64-41414-{a}_{b}{c}_{d}{e}{f}"
 
@@ -61,7 +62,7 @@ class TNB101Macro(SearchSpace):
     Examples
     --------
     >>> space = TNB101Macro()
-    >>> space.decode([(4, 1, 1, 2, 0, 0), "64-12341-basic"])
+    >>> space.from_codes([(4, 1, 1, 2, 0, 0), "64-12341-basic"])
     [(4, 1, 1, 2), (1, 2, 3, 4, 1)]
     >>> len(space.enumerate())
     3256
@@ -69,9 +70,12 @@ class TNB101Macro(SearchSpace):
 
     name, title = "tnb101-macro", "TransNAS-Bench-101-macro"
     operations = ("plain", "channel", "stride", "channel+stride")
+    doubling = ("channel", "channel+stride")
+    """Operations that double the channels."""
+    striding = ("stride", "channel+stride")
+    """Operations that halve the resolution."""
     code_length = 6
     first_id = 1
-    families = ("op_count", "channel_doublings", "strides")
 
     @property
     def lengths(self) -> tuple[int, ...]:
@@ -116,7 +120,7 @@ class TNB101Macro(SearchSpace):
 
     def to_string(self, architecture: Any) -> str:
         """One architecture as the benchmark's string."""
-        (layers,) = self.decode([architecture])
+        (layers,) = self.from_codes([architecture])
         return f"64-{''.join(map(str, layers))}-basic"
 
     def position_names(self) -> list[str]:
@@ -135,17 +139,20 @@ class TNB101Macro(SearchSpace):
 
     def is_valid(self, architectures: Any) -> NDArray[np.bool_]:
         """The benchmark has one to three layers that double channels, one to four with stride."""
-        codes = self.encode(architectures)
+        codes = self.to_codes(architectures)
         doubling = np.isin(codes, (2, 4)).sum(axis=1)
         stride = np.isin(codes, (3, 4)).sum(axis=1)
         return (doubling >= 1) & (doubling <= 3) & (stride >= 1) & (stride <= 4)
 
     def canonical(self, architectures: Any) -> list[str]:
         """The benchmark's strings; two chains are the same only if they are equal."""
-        return [self.to_string(layers) for layers in self.decode(architectures)]
+        return [self.to_string(layers) for layers in self.from_codes(architectures)]
 
-    def graph_batch(self, architectures: Any) -> GraphBatch:
-        """The chains as graphs, a layer an edge; short chains lack their last edges."""
-        codes = self.encode(architectures)
+    def graph_batch(self, architectures: Any) -> dict[str, GraphBatch]:
+        """Turn chains into graphs, one edge per layer; short chains lack their last edges.
+
+        See `SearchSpace.graph_batch`; the only key is ``""``.
+        """
+        codes = self.to_codes(architectures)
         steps = [(i, i + 1) for i in range(6)]
-        return GraphBatch(self.operations, 7, steps, np.where(codes > 0, codes - 1, codes))
+        return {"": GraphBatch(self.operations, 7, steps, np.where(codes > 0, codes - 1, codes))}

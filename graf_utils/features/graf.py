@@ -1,0 +1,390 @@
+"""GRAF as a scikit-learn transformer: all families, all sets of operations, any number of cells.
+
+The answer to a family's question depends on an architecture only through *which edges are inside
+the set*. Where all architectures have the same few edges, each question is therefore answered once
+for each of the 2^E patterns of edges, and the patterns are then looked up; otherwise the same
+functions, which run on arrays of architectures times sets, are applied to the architectures
+themselves.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, combinations
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from graf_utils._checks import nearest
+from graf_utils.features.authors import graf_families
+from graf_utils.features.families import Family, as_families
+from graf_utils.graphs import ABSENT, GraphBatch
+from graf_utils.redundancy import distinct_columns
+from graf_utils.spaces import SearchSpace, get_space
+from graf_utils.table import Table
+
+__all__ = ["GRAF", "subsets"]
+
+_CHUNK = 16_384  # architectures at a time: the intermediate arrays stay in the processor's cache
+_BLOCK = 2**17  # entries (sets times architectures) of an intermediate array, for the same reason
+_MAX_TABLE_EDGES = 12  # 2^12 patterns at most
+
+
+class _Column(NamedTuple):
+    """One feature: where it is computed, by which family, of which labels (None: own columns)."""
+
+    name: str
+    cell: str
+    family: Family
+    input: int
+    group: tuple[int, ...] | None
+
+
+def _patterns(
+    edge_ops: NDArray[np.int8], sets: list[tuple[int, ...]]
+) -> Iterator[NDArray[np.intp]]:
+    """For each set, which edges of each graph are inside it, as the bits of one number.
+
+    The pattern of a set is the sum of the patterns of its operations.
+    """
+    bits = 1 << np.arange(edge_ops.shape[1])
+    single = {op: (edge_ops == op) @ bits for op in {op for group in sets for op in group}}
+    for group in sets:
+        yield functools.reduce(np.add, [single[op] for op in group])
+
+
+def _chunks(n: int, size: int) -> list[slice]:
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+
+
+def subsets(ids: Sequence[int]) -> list[tuple[int, ...]]:
+    """Return all non-empty subsets, by size and then by id (GRAF's column order).
+
+    Parameters
+    ----------
+    ids : sequence of int
+
+    Returns
+    -------
+    list of tuple of int
+        2^n - 1 of them.
+    """
+    return list(chain.from_iterable(combinations(ids, k) for k in range(1, len(ids) + 1)))
+
+
+def _operations(space: SearchSpace, operations: Sequence[str] | None) -> list[str]:
+    """The operations asked for, in the order of the space."""
+    if operations is None:
+        return list(space.labels)
+    if isinstance(operations, str) or not isinstance(operations, Iterable):
+        raise ValueError(
+            f"operations={operations!r} is not a list of names. Write operations=[{operations!r}]."
+        )
+    listed = list(operations)
+    unknown = [name for name in listed if name not in space.labels]
+    if unknown or not listed:
+        raise ValueError(
+            f"operations={listed!r}: it must name at least one of {list(space.labels)}."
+            + (nearest(unknown[0], space.labels) if unknown else "")
+        )
+    return [name for name in space.labels if name in listed]
+
+
+def _layout(space: SearchSpace, families: list[Family], operations: list[str]) -> list[_Column]:
+    """The columns of some families over some operations."""
+    labels = space.labels
+    sets = subsets([labels.index(op) for op in operations if op not in space.free])
+    places: dict[Any, list[tuple[str, tuple[int, ...] | None]]] = {
+        "operations": [(op, (labels.index(op),)) for op in operations],
+        "subsets": [("+".join(labels[op] for op in group), group) for group in sets],
+    }
+    columns = []
+    for cell in space.cells:
+        for family in families:
+            groups = places.get(family.columns) or [(label, None) for label in family.columns]
+            for i, source in enumerate(space.inputs if family.each_input else ("",)):
+                stem = ".".join(filter(None, (cell, family.name, source)))
+                columns += [
+                    _Column(f"{stem}[{label}]" if label else stem, cell, family, i, group)
+                    for label, group in groups
+                ]
+    return columns
+
+
+class GRAF(TransformerMixin, BaseEstimator):
+    """Neural graph features as a scikit-learn transformer.
+
+    With all families, a NAS-Bench-201 cell gets 191 features: `op_count` of each operation, and
+    `min_path_len`, `max_path_len` and four degrees for each of the 31 subsets of operations.
+    TransNAS-Bench-101-micro has 94 features, its macro space 16, NAS-Bench-101 47, DARTS 1,540.
+
+    Parameters
+    ----------
+    space : str or SearchSpace, default "nb201"
+        Search space the architectures are from.
+    variant : {"paper", "allowed"}, default "paper"
+        The meaning of `max_path_len[O]`. ``"paper"``, which produced the published numbers: of all
+        input-output paths, take those with the least number of edges outside O minus edges inside
+        O; the feature is the number of edges inside O, the smallest among ties. ``"allowed"``, the
+        textbook reading: the edges of the longest path that stays inside O, 0 if there is none.
+    families : sequence of str or callable, or mapping of name to these, optional
+        Families to compute: names of `FAMILIES`, and functions of a `GraphBatch` of your own (see
+        `feature_family`), which come after those with a name. By default those that the authors
+        have for the space (`graf_families`).
+    operations : sequence of str, optional
+        Only these operations and subsets of them; default all of the space.
+    drop_redundant : bool, default False
+        Drop columns that are constant, or equal to an earlier column, in the architectures seen by
+        `fit` (191 -> 155 on the valid cells of NAS-Bench-201).
+    dtype : numpy dtype, default float64
+        Type of the feature matrix. An integer type is exact for all but the mean degrees.
+    chunk_size : int, optional
+        At most so many architectures at a time in intermediate arrays and in `transform_chunks`.
+
+    Attributes
+    ----------
+    columns_ : ndarray of int
+        Positions of the columns kept by `fit`, among all columns.
+
+    Notes
+    -----
+    The definitions are those of Kadlecová et al. (2024), section 3; `none` is a label like any
+    other. Without `drop_redundant`, `transform` needs no `fit`. Architectures may be a `Table`,
+    tuples of operation ids, the benchmark's strings, or rows of an integer array; a `GraphBatch` is
+    taken as it is, and so is a dictionary of one for each cell. Bad input raises a `ValueError`
+    naming it.
+
+    Examples
+    --------
+    >>> graf = GRAF(families=["op_count"])
+    >>> graf.transform([(4, 0, 3, 1, 4, 3)])
+    array([[1., 1., 0., 2., 2.]])
+    >>> graf.get_feature_names_out()[2]
+    'op_count[nor_conv_3x3]'
+    >>> GRAF().transform([(4, 0, 3, 1, 4, 3)]).shape
+    (1, 191)
+    >>> def n_none(batch):
+    ...     return (batch.edge_ops == batch.operations.index("none")).sum(axis=1)
+    >>> GRAF(families=["op_count", n_none]).transform([(4, 0, 3, 1, 4, 3)])
+    array([[1., 1., 0., 2., 2., 1.]])
+    """
+
+    def __init__(
+        self,
+        space: str | SearchSpace = "nb201",
+        *,
+        variant: str = "paper",
+        families: Sequence[Any] | Mapping[str, Any] | None = None,
+        operations: Sequence[str] | None = None,
+        drop_redundant: bool = False,
+        dtype: DTypeLike = np.float64,
+        chunk_size: int | None = None,
+    ) -> None:
+        self.space = space
+        self.variant = variant
+        self.families = families
+        self.operations = operations
+        self.drop_redundant = drop_redundant
+        self.dtype = dtype
+        self.chunk_size = chunk_size
+
+    def fit(self, X: Any, y: Any = None) -> GRAF:
+        """Learn which columns to keep; without `drop_redundant` it only checks the input.
+
+        Parameters
+        ----------
+        X : Table, sequence of architectures, or GraphBatch
+        y : ignored
+
+        Returns
+        -------
+        GRAF
+
+        Raises
+        ------
+        ValueError
+            An architecture is none of the space, an argument is wrong, or all columns are constant
+            and `drop_redundant` leaves none.
+        """
+        self._learn(self._compute(X))
+        return self
+
+    def _learn(self, features: NDArray[Any]) -> None:
+        self.columns_ = np.arange(features.shape[1])
+        if self.drop_redundant:
+            self.columns_ = distinct_columns(features)
+            if not len(self.columns_):
+                raise ValueError(
+                    f"drop_redundant=True left no column: all features are constant over the "
+                    f"{len(features)} architectures of fit. Fit on architectures that differ."
+                )
+
+    def transform(self, X: Any) -> NDArray[Any]:
+        """Compute the features.
+
+        Parameters
+        ----------
+        X : Table, sequence of architectures, or GraphBatch
+
+        Returns
+        -------
+        ndarray of shape (n_architectures, n_features)
+
+        Raises
+        ------
+        ValueError
+            As in `fit`.
+        """
+        columns = self._kept()
+        features = self._compute(X)
+        return features if columns is None else features[:, columns]
+
+    def fit_transform(self, X: Any, y: Any = None) -> NDArray[Any]:
+        """Fit and transform, with the features computed once; see `fit` and `transform`."""
+        features = self._compute(X)
+        self._learn(features)
+        return features[:, self.columns_] if self.drop_redundant else features
+
+    def transform_chunks(self, X: Any) -> Iterator[tuple[slice, NDArray[Any]]]:
+        """Features of `chunk_size` (default 16,384) architectures at a time, with their rows.
+
+        For matrices that should go to a file, not to memory: ``for rows, part in
+        graf.transform_chunks(X): stored[rows] = part``.
+        """
+        batches = self._batches(X)
+        n = len(next(iter(batches.values())))
+        for rows in _chunks(n, self._chunk_size()):
+            yield rows, self.transform({cell: batch[rows] for cell, batch in batches.items()})
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """Names such as ``max_path_len[nor_conv_3x3+nor_conv_1x1]``, in column order."""
+        names = np.array([column.name for column in self._columns()], dtype=object)
+        kept = self._kept()
+        return names if kept is None else names[kept]
+
+    def _kept(self) -> NDArray[np.intp] | None:
+        if not self.drop_redundant:
+            return None
+        check_is_fitted(self, "columns_")
+        return self.columns_
+
+    def _chunk_size(self) -> int:
+        if self.chunk_size is None:
+            return _CHUNK
+        if not isinstance(self.chunk_size, int | np.integer) or self.chunk_size < 1:
+            raise ValueError(
+                f"chunk_size={self.chunk_size!r} must be a whole number from 1, or None."
+            )
+        return int(self.chunk_size)
+
+    def _columns(self) -> list[_Column]:
+        """All columns in order: cell by cell, family by family, subsets by size and then by id."""
+        space = get_space(self.space)
+        if self.variant not in ("paper", "allowed"):
+            raise ValueError(
+                f"variant={self.variant!r} is unknown; it must be 'paper' (the published numbers) "
+                "or 'allowed' (paths restricted to the subset)."
+            )
+        families = as_families(graf_families(space) if self.families is None else self.families)
+        if np.dtype(self.dtype).kind in "iub" and any(f.name.startswith("mean_") for f in families):
+            raise ValueError(
+                f"dtype={self.dtype!r} cannot hold the mean degrees, which are fractions. Use a "
+                "float dtype, or families without mean_in_degree and mean_out_degree."
+            )
+        return _layout(space, families, _operations(space, self.operations))
+
+    def _batches(self, X: Any) -> dict[str, GraphBatch]:
+        """One batch of graphs per cell of the space, from any form of X."""
+        space = get_space(self.space)
+        if isinstance(X, Table):
+            if X.space != space:
+                raise ValueError(
+                    f"X is table {X.name!r} of {X.space!r}, and the features are of {space!r}. "
+                    "Pass GRAF(table.space)."
+                )
+            X = X.codes
+        if isinstance(X, GraphBatch):
+            X = {"": X}
+        batches = X if isinstance(X, dict) else space.graph_batch(X)
+        if tuple(batches) != space.cells:
+            raise ValueError(
+                f"X has the cells {tuple(batches)}; space {space.name!r} has {space.cells}. Pass a "
+                "dictionary with a GraphBatch for each, as graph_batch gives."
+            )
+        for batch in batches.values():
+            if batch.operations != space.labels or len(batch.inputs) != len(space.inputs):
+                raise ValueError(
+                    f"X is a GraphBatch over {batch.operations} with inputs {batch.inputs}; space "
+                    f"{space.name!r} has the operations {space.labels} and {len(space.inputs)} "
+                    "input(s). Pass the batch's own space."
+                )
+        return batches
+
+    def _compute(self, X: Any) -> NDArray[Any]:
+        columns, batches = self._columns(), self._batches(X)
+        n = len(next(iter(batches.values())))
+        features = np.empty((len(columns), n), dtype=self.dtype)  # columns are contiguous
+        for cell, batch in batches.items():
+            of_cell = [j for j, column in enumerate(columns) if column.cell == cell]
+            few = len(batch.edges) <= _MAX_TABLE_EDGES and batch.node_ops is None
+            few = few and len(batch.inputs) == 1 and (batch.edge_ops != ABSENT).all()
+            looked_up = [j for j in of_cell if few and columns[j].family.by_pattern]
+            self._look_up(batch, columns, looked_up, features)
+            blocks: dict[tuple[Any, ...], list[int]] = {}
+            for j in of_cell if not looked_up else set(of_cell).difference(looked_up):
+                blocks.setdefault((columns[j].family.name, columns[j].input), []).append(j)
+            for block in blocks.values():
+                self._run(batch, columns, sorted(block), features)
+        return features.T
+
+    def _run(
+        self, batch: GraphBatch, columns: list[_Column], block: list[int], features: NDArray[Any]
+    ) -> None:
+        """Compute a block of adjacent columns of one family, chunk by chunk."""
+        first = columns[block[0]]
+        inside = None
+        if first.group is not None:
+            inside = np.zeros((len(block), len(batch.operations)), dtype=bool)
+            for row, j in enumerate(block):
+                inside[row, list(columns[j].group)] = True
+        size = min(self._chunk_size(), max(_BLOCK // len(block), 256))
+        start, place = batch.inputs[first.input], slice(block[0], block[-1] + 1)
+        for rows in _chunks(len(batch), size):
+            features[place, rows] = first.family.compute(batch[rows], start, inside, self.variant)
+
+    def _look_up(
+        self, batch: GraphBatch, columns: list[_Column], chosen: list[int], features: NDArray[Any]
+    ) -> None:
+        """Compute columns from a table of each family over all patterns of edges in a set."""
+        n_edges = len(batch.edges)
+        tables, members = {}, {}
+        for j in chosen:
+            family = columns[j].family
+            members.setdefault(columns[j].group, []).append(j)
+            if family.name not in tables:
+                bits = (np.arange(2**n_edges)[:, None] >> np.arange(n_edges)) & 1
+                ends = batch.inputs, batch.output
+                patterns = GraphBatch(
+                    ("outside", "inside"), batch.n_nodes, batch.edges, bits, *ends
+                )
+                inside = np.array([[False, True]])
+                values = family.compute(patterns, batch.inputs[0], inside, self.variant)
+                tables[family.name] = values.ravel().astype(self.dtype)
+        for rows in _chunks(len(batch), self._chunk_size()):
+            for group, pattern in zip(
+                members, _patterns(batch.edge_ops[rows], list(members)), strict=True
+            ):
+                for j in members[group]:
+                    table = tables[columns[j].family.name]
+                    table.take(pattern, out=features[j, rows], mode="clip")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = bool(self.drop_redundant)
+        tags.input_tags.two_d_array = False
+        tags.no_validation = True
+        return tags

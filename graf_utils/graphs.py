@@ -1,0 +1,196 @@
+"""Many small directed acyclic graphs as a few arrays.
+
+This is what a search space turns architectures into, and all that the features, the graph
+predictor and the drawings see of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import networkx as nx
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["ABSENT", "GraphBatch"]
+
+ABSENT = -1
+"""Label of an edge slot that holds no edge, and of a node place that holds no node."""
+
+
+@dataclass(frozen=True)
+class GraphBatch:
+    """N directed acyclic graphs that share one list of edge slots.
+
+    The nodes of every graph are ``0 .. n_nodes - 1`` in topological order. An *edge slot* is a
+    pair (source, target) with source < target; each graph says for each slot which operation
+    lies there, or that there is no edge. This is all that GRAF needs, and it makes a batch of any
+    size three small arrays. Where operations sit on nodes (`node_ops`), an edge is labelled with
+    the operation of its target; see `on_nodes`.
+
+    Parameters
+    ----------
+    operations : tuple of str
+        Names of the labels; the position is the id.
+    n_nodes : int
+        Number of node places of every graph.
+    edges : ndarray of shape (n_slots, 2)
+        Source and target of each slot.
+    edge_ops : ndarray of shape (n_graphs, n_slots), int8
+        Operation id in each slot, `ABSENT` (-1) where there is no edge.
+    inputs : tuple of int
+        The nodes that paths start from.
+    output : int
+        The node that paths end at.
+    node_ops : ndarray of shape (n_graphs, n_nodes), int8, optional
+        Where operations sit on nodes: the id of each node, `ABSENT` for an unused place.
+    free : tuple of str
+        Labels that are in no set of operations and close a path without being counted, such as
+        ``output`` in NB101 and ``out`` in DARTS.
+    node_names : tuple of str, optional
+        Names of the nodes for people; by default their numbers.
+
+    Raises
+    ------
+    ValueError
+        A slot does not go forward, the shapes do not fit, or an id is out of range.
+    """
+
+    operations: tuple[str, ...]
+    n_nodes: int
+    edges: NDArray[np.intp]
+    edge_ops: NDArray[np.int8]
+    inputs: tuple[int, ...] = (0,)
+    output: int = field(default=-1)
+    node_ops: NDArray[np.int8] | None = None
+    free: tuple[str, ...] = ()
+    node_names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        edges = np.asarray(self.edges, dtype=np.intp)
+        if edges.ndim != 2 or edges.shape[1] != 2 or not (edges[:, 0] < edges[:, 1]).all():
+            raise ValueError(
+                f"edges={edges.tolist()}: every slot must be a pair (source, target) with "
+                "source < target. Number the nodes in topological order."
+            )
+        if edges.size and (edges.min() < 0 or edges.max() >= self.n_nodes):
+            raise ValueError(
+                f"edges={edges.tolist()}: node numbers must lie in 0..{self.n_nodes - 1} "
+                f"(n_nodes={self.n_nodes}). Raise n_nodes or renumber the nodes."
+            )
+        for name, width, what in (
+            ("edge_ops", len(edges), "edge slot"),
+            ("node_ops", self.n_nodes, "node"),
+        ):
+            ops = getattr(self, name)
+            if ops is None:
+                continue
+            ops = np.asarray(ops)
+            if ops.ndim != 2 or ops.shape[1] != width:
+                raise ValueError(
+                    f"{name} has shape {ops.shape}; it must be (n_graphs, {width}), a "
+                    f"column for each {what}."
+                )
+            if ops.size and not (ops.min() >= ABSENT and ops.max() < len(self.operations)):
+                raise ValueError(
+                    f"{name} holds ids {ops.min()}..{ops.max()}; they must lie in "
+                    f"0..{len(self.operations) - 1}, or be {ABSENT} where there is no "
+                    f"{what.split()[0]}."
+                )
+            object.__setattr__(self, name, ops.astype(np.int8, copy=False))
+        object.__setattr__(self, "edges", edges)
+        object.__setattr__(self, "output", self.output % self.n_nodes)
+        if not self.node_names:
+            object.__setattr__(self, "node_names", tuple(map(str, range(self.n_nodes))))
+        if len(self.node_names) != self.n_nodes:
+            raise ValueError(
+                f"node_names={self.node_names!r} has {len(self.node_names)} names for "
+                f"{self.n_nodes} nodes. Give each one."
+            )
+
+    @classmethod
+    def on_nodes(
+        cls,
+        operations: tuple[str, ...],
+        edges: Any,
+        present: NDArray[np.bool_],
+        node_ops: NDArray[np.int8],
+        free: tuple[str, ...] = (),
+    ) -> GraphBatch:
+        """Make a batch of graphs with operations on nodes.
+
+        Parameters
+        ----------
+        operations : tuple of str
+            Names of the labels.
+        edges : array-like of shape (n_slots, 2)
+            Source and target of each slot.
+        present : ndarray of shape (n_graphs, n_slots), bool
+            Which slots hold an edge.
+        node_ops : ndarray of shape (n_graphs, n_nodes), int8
+            Operation id of each node, `ABSENT` for an unused place.
+        free : tuple of str
+            See `GraphBatch`.
+
+        Returns
+        -------
+        GraphBatch
+
+        Raises
+        ------
+        ValueError
+            As `GraphBatch`.
+        """
+        edges = np.asarray(edges, dtype=np.intp)
+        edge_ops = np.where(present, node_ops[:, edges[:, 1]], np.int8(ABSENT))
+        return cls(operations, node_ops.shape[1], edges, edge_ops, node_ops=node_ops, free=free)
+
+    def __len__(self) -> int:
+        return len(self.edge_ops)
+
+    def __getitem__(self, rows: slice | NDArray[Any]) -> GraphBatch:
+        """Return the graphs of a slice, an index array or a mask, as a new batch."""
+        node_ops = None if self.node_ops is None else self.node_ops[rows]
+        return replace(self, edge_ops=self.edge_ops[rows], node_ops=node_ops)
+
+    @property
+    def source_ops(self) -> NDArray[np.int8]:
+        """As `edge_ops`, with the operation of the source where operations sit on nodes."""
+        if self.node_ops is None:
+            return self.edge_ops
+        there = self.edge_ops != ABSENT
+        return np.where(there, self.node_ops[:, self.edges[:, 0]], np.int8(ABSENT))
+
+    @property
+    def sizes(self) -> NDArray[np.int16]:
+        """Number of nodes of each graph."""
+        if self.node_ops is None:
+            return np.full(len(self), self.n_nodes, dtype=np.int16)
+        return (self.node_ops != ABSENT).sum(axis=1, dtype=np.int16)
+
+    def to_networkx(self, row: int) -> nx.DiGraph:
+        """Return one graph for networkx.
+
+        Parameters
+        ----------
+        row : int
+            Which graph of the batch.
+
+        Returns
+        -------
+        networkx.DiGraph
+            Nodes are numbers; the operation's name is the attribute ``op`` of edges, or of nodes
+            where operations sit on nodes.
+        """
+        graph = nx.DiGraph()
+        if self.node_ops is None:
+            graph.add_nodes_from(range(self.n_nodes))
+        else:
+            used = [(v, op) for v, op in enumerate(self.node_ops[row].tolist()) if op != ABSENT]
+            graph.add_nodes_from((v, {"op": self.operations[op]}) for v, op in used)
+        for (source, target), op in zip(self.edges.tolist(), self.edge_ops[row], strict=True):
+            if op != ABSENT:
+                label = {} if self.node_ops is not None else {"op": self.operations[op]}
+                graph.add_edge(source, target, **label)
+        return graph

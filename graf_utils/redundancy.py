@@ -1,0 +1,174 @@
+"""Columns that say the same: equal, equal in order, or linear combinations of others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.spatial.distance import squareform
+from scipy.stats import rankdata
+from sklearn.base import BaseEstimator
+from sklearn.feature_selection import SelectorMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+__all__ = ["DistinctColumns", "distinct_columns", "independent_columns", "redundant_groups"]
+
+
+def distinct_columns(X: NDArray[Any]) -> NDArray[np.intp]:
+    """Find the columns that are neither constant nor a copy of an earlier column.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_rows, n_columns)
+
+    Returns
+    -------
+    ndarray of int
+        Positions of the columns, in order.
+
+    Examples
+    --------
+    >>> distinct_columns([[1, 0, 1, 3], [2, 0, 2, 4]])
+    array([0, 3])
+    """
+    X = np.asarray(X)
+    seen: set[bytes] = set()
+    keep = []
+    for j in range(X.shape[1]):
+        column = np.ascontiguousarray(X[:, j])
+        key = column.tobytes()
+        if (column != column[0]).any() and key not in seen:
+            seen.add(key)
+            keep.append(j)
+    return np.array(keep, dtype=np.intp)
+
+
+class DistinctColumns(SelectorMixin, BaseEstimator):
+    """Select the columns that are neither constant nor a copy of an earlier column in `fit`.
+
+    Where all columns are constant the first is kept, so that a predictor has something to see.
+    """
+
+    def fit(self, X: Any, y: Any = None) -> DistinctColumns:
+        """Find the distinct columns of X; y is not used."""
+        X = validate_data(self, X)
+        self.columns_ = distinct_columns(X)
+        if not len(self.columns_):
+            self.columns_ = np.array([0], dtype=np.intp)
+        return self
+
+    def _get_support_mask(self) -> NDArray[np.bool_]:
+        check_is_fitted(self, "columns_")
+        mask = np.zeros(self.n_features_in_, dtype=bool)
+        mask[self.columns_] = True
+        return mask
+
+
+def redundant_groups(X: pd.DataFrame, threshold: float = 1.0) -> dict[str, list[str]]:
+    """Groups of columns that order the architectures alike.
+
+    Two columns are as similar as the size of Spearman's rho; complete linkage makes groups where
+    every pair reaches `threshold`. At 1, the default, a group holds the columns with exactly the
+    same order or its reverse: a decision tree splits by order alone and cannot tell them apart.
+
+    Parameters
+    ----------
+    X : DataFrame
+        One row per architecture, at least two rows.
+    threshold : float
+        Least size of rho within a group, above 0 and at most 1.
+
+    Returns
+    -------
+    dict of str to list of str
+        Members by their representative, which is the member with the shortest name (the first of
+        these). Constant columns, which can carry nothing, are one group.
+
+    Raises
+    ------
+    ValueError
+        X is no such frame, or the threshold is not in (0, 1].
+
+    Examples
+    --------
+    >>> redundant_groups(pd.DataFrame({"a": [1, 2, 3], "minus a": [-1, -2, -3], "b": [1, 3, 2]}))
+    {'a': ['a', 'minus a'], 'b': ['b']}
+    """
+    if not isinstance(X, pd.DataFrame) or len(X) < 2 or not X.shape[1] or not X.columns.is_unique:
+        raise ValueError(
+            f"X is {type(X).__name__} of shape {np.shape(X)}; it must be a DataFrame of at least "
+            "two rows whose column names differ, such as encode(table, 'graf') gives."
+        )
+    if not 0 < threshold <= 1:
+        raise ValueError(
+            f"threshold={threshold!r} is a correlation; it must be above 0 and at most 1 (columns "
+            "of exactly the same order)."
+        )
+    values = X.to_numpy(float)
+    varies = (values != values[0]).any(axis=0)
+    labels = np.zeros(X.shape[1], dtype=int)  # 0: the constant ones
+    labels[varies] = np.arange(1, varies.sum() + 1)
+    if varies.sum() > 1:
+        # Twice the centred ranks are whole numbers, and so are their products: equality is exact.
+        ranks = 2 * rankdata(values[:, varies], axis=0) - len(X) - 1
+        products = np.abs(ranks.T @ ranks)
+        own = np.diag(products)
+        same = (products == own) & (products == own[:, None])
+        near = np.minimum(products / np.sqrt(np.outer(own, own)), 1 - 1e-12)
+        tree = linkage(squareform(np.where(same, 0.0, 1 - near), checks=False), "complete")
+        labels[varies] = fcluster(tree, 1 - threshold + 1e-13, "distance")
+    groups = [list(names) for _, names in pd.Series(X.columns).groupby(labels, sort=False)]
+    return {min(names, key=lambda name: len(str(name))): names for names in groups}
+
+
+def independent_columns(X: Any, tolerance: float = 1e-9) -> NDArray[np.intp]:
+    """Indices of a largest set of columns that are linearly independent, earlier ones first.
+
+    A column is left out if it is a linear combination of those before it and a constant, that is,
+    if nothing longer than `tolerance` of its length is left of it (Gram-Schmidt, done twice).
+
+    Parameters
+    ----------
+    X : array-like of shape (n_rows, n_columns)
+    tolerance : float
+        Share of a column's length below which the rest counts as nothing.
+
+    Returns
+    -------
+    ndarray of int
+        Positions of the columns, in order.
+
+    Raises
+    ------
+    ValueError
+        X is no matrix of finite numbers.
+
+    Examples
+    --------
+    >>> independent_columns([[1, 2, 0], [2, 4, 0], [3, 6, 1]])
+    array([0, 2])
+    """
+    values = np.asarray(X, dtype=float)
+    if values.ndim != 2 or not values.size or not np.isfinite(values).all():
+        raise ValueError(
+            f"X has shape {values.shape}; it must be a matrix of finite numbers, one row "
+            "per architecture. Drop or fill what is missing."
+        )
+    values = np.unique(values, axis=0)  # a repeated row changes no rank
+    varies = np.flatnonzero((values != values[0]).any(axis=0))
+    values = values - values.mean(axis=0)
+    basis = np.empty((len(values), min(len(values), len(varies))), order="F")
+    keep: list[int] = []
+    for j in varies.tolist():
+        column = values[:, j] / np.linalg.norm(values[:, j])
+        known = basis[:, : len(keep)]
+        for _ in range(2):
+            column = column - known @ (known.T @ column)
+        left = np.linalg.norm(column)
+        if left > tolerance:
+            basis[:, len(keep)] = column / left
+            keep.append(j)
+    return np.array(keep, dtype=np.intp)

@@ -1,0 +1,15 @@
+"""Search for good architectures on a table or any callable, with and without GRAF to guide it.
+
+One function, `search`, runs every method of `METHODS` and returns an anytime curve: one row an
+evaluation, with the incumbent chosen on what the search has seen. Three ways to use features are
+options of every method: a restricted space, guided mutations, and a diverse start.
+"""
+
+from __future__ import annotations
+
+from graf_utils.search.candidates import Candidates, k_centre
+from graf_utils.search.loop import STARTS, search
+from graf_utils.search.methods import METHODS
+from graf_utils.search.pareto import hypervolume, pareto_front
+
+__all__ = ["METHODS", "STARTS", "Candidates", "hypervolume", "k_centre", "pareto_front", "search"]
