@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 
@@ -157,6 +158,42 @@ def whole_numbers(argument: str, value: Any, low: int, high: int, unit: str) -> 
     return numbers
 
 
+def in_order(what: str, value: Any, n_rows: int) -> Any:
+    """Put the rows of a pandas object in the order of its index, which must be row numbers.
+
+    Parameters
+    ----------
+    what : str
+        What the object is, for the message, such as ``"encoding 'mine'"``.
+    value : object
+        A pandas Series or DataFrame; anything else is returned as it is.
+    n_rows : int
+        Number of architectures.
+
+    Returns
+    -------
+    object
+        Row i has the label i. Where the index is 0..n-1 already, the object itself.
+
+    Raises
+    ------
+    ValueError
+        The index holds something else than each row number once.
+    """
+    if not isinstance(value, pd.Series | pd.DataFrame) or len(value) != n_rows:
+        return value
+    rows = pd.RangeIndex(n_rows)
+    if value.index.equals(rows):
+        return value
+    if value.index.is_unique and value.index.isin(rows).all():
+        return value.loc[rows]
+    raise ValueError(
+        f"the index of {what} must be the row numbers 0..{n_rows - 1}, by which rows are put in "
+        f"order; it begins with {list(value.index[:3])}. If row i describes architecture i as it "
+        "stands, drop the index: .reset_index(drop=True)."
+    )
+
+
 def matrix(what: str, value: Any, n_rows: int) -> NDArray[np.float64]:
     """Read a matrix of finite numbers with one row per architecture.
 
@@ -175,8 +212,10 @@ def matrix(what: str, value: Any, n_rows: int) -> NDArray[np.float64]:
     Raises
     ------
     ValueError
-        It has another shape or no columns, or holds something that is not a finite number.
+        It has another shape or no columns, holds something that is not a finite number, or has an
+        index that is not the row numbers (`in_order`).
     """
+    value = in_order(what, value, n_rows)
     try:
         values = np.asarray(value, dtype=float)
     except (TypeError, ValueError):
