@@ -274,9 +274,9 @@ def as_families(families: Any) -> list[Family]:
         There is none, a name is unknown, taken or used twice, or something is no family.
     """
     if isinstance(families, str) or callable(families) or not isinstance(families, Iterable):
-        shown = repr(families) if isinstance(families, str) else _name_of(families)
+        name = repr(families) if isinstance(families, str) else _name_of(families)
         raise ValueError(
-            f"families={short(families)} is not a list of families. Write families=[{shown}]."
+            f"families={short(families)} is not a list of families. Write families=[{name}]."
         )
     if isinstance(families, Mapping):
         pairs = named("families", families)
@@ -288,9 +288,12 @@ def as_families(families: Any) -> list[Family]:
             f"families={short(families)}: it must name at least one of {list(FAMILIES)}, or hold "
             f"functions of a GraphBatch.{nearest(unknown[0], FAMILIES) if unknown else ''}"
         )
-    chosen = [FAMILIES[item] if isinstance(item, str) else _own(key, item) for key, item in pairs]
-    places = [family.name for family in chosen]
-    if repeated := sorted({name for name in places if places.count(name) > 1}):
+    chosen = [
+        FAMILIES[item] if isinstance(item, str) else _family(key, item) for key, item in pairs
+    ]
+    names = [family.name for family in chosen]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
         raise ValueError(f"families={short(families)} repeats {repeated}; give each once.")
     order = list(FAMILIES)
     return sorted(chosen, key=lambda f: order.index(f.name) if f.name in order else len(order))
@@ -303,7 +306,7 @@ def _name_of(item: Any) -> Any:
     return getattr(item, "feature_name", getattr(item, "__name__", item))
 
 
-def _own(name: str, item: Any) -> Family:
+def _family(name: str, item: Any) -> Family:
     """A family made of somebody's function."""
     if isinstance(item, Family):
         return item
