@@ -1,10 +1,8 @@
 """GRAF beyond the benchmarks: hundreds of operations, long chains, many edges, narrow types."""
 
 from collections import Counter
-from itertools import combinations
 
 import numpy as np
-import pandas as pd
 import pytest
 from bad_input import must_name
 from hypothesis import given, settings
@@ -46,7 +44,7 @@ def large_cells(draw):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_equal_to_networkx_at_any_size(variant):
-    @settings(max_examples=60, deadline=None, database=None)
+    @settings(max_examples=30, deadline=None, database=None)
     @given(large_cells())
     def check(drawn):
         space, cell, asked = drawn
@@ -171,13 +169,13 @@ def test_the_remedy_for_too_many_sets_works():
 
 
 def test_too_large_a_matrix_is_refused_and_comes_in_parts():
-    space = CellSpace([f"o{i}" for i in range(16)], [(0, 1), (1, 2)])
+    space = CellSpace([f"o{i}" for i in range(14)], [(0, 1), (1, 2)])
     codes = np.zeros((200_000, 2), dtype=np.int8)
     graf = GRAF(space, chunk_size=16, dtype=np.float32)
     with pytest.raises(ValueError, match="GiB.*transform_chunks"):
         graf.transform(codes)
     rows, part = next(graf.transform_chunks(codes))
-    assert (rows, part.shape) == (slice(0, 16), (16, 16 + 6 * (2**16 - 1)))
+    assert (rows, part.shape) == (slice(0, 16), (16, 14 + 6 * (2**14 - 1)))
 
 
 def test_an_integer_type_holds_the_values_or_is_refused():
@@ -285,7 +283,3 @@ def test_bad_input_is_named_with_the_rule(what):
 
 def test_whole_floats_are_ids():
     np.testing.assert_array_equal(batch(edge_ops=np.array([[0.0, 1.0]])).edge_ops, [[0, 1]])
-    assert (
-        len(list(combinations(range(3), 2)))
-        == len(pd.DataFrame(batch(edges=[(0, 1), (1, 2)]).edges)) + 1
-    )

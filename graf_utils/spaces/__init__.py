@@ -39,8 +39,9 @@ _USUAL_NAMES = {
     "transnasbench101": "tnb101-micro",
     "transnasbench101micro": "tnb101-micro",
     "transnasbench101macro": "tnb101-macro",
+    **{re.sub(r"[^a-z0-9]", "", name): name for name in _SPACES},
 }
-"""Other names of the benchmarks, in small letters and digits, for a suggestion."""
+"""Usual names of the benchmarks, in small letters and digits only, for a suggestion."""
 
 
 def list_spaces() -> list[str]:
@@ -83,5 +84,5 @@ def _suggestion(space: object) -> str:
     usual = _USUAL_NAMES.get(plain)
     if usual is None:
         return nearest(space, _SPACES)
-    why = " (NAS-Bench-301 is a surrogate of the DARTS space)" if usual == "darts" else ""
+    why = " (NAS-Bench-301 is a surrogate of the DARTS space)" if "301" in plain else ""
     return f" Did you mean {usual!r}?{why}"

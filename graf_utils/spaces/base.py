@@ -253,11 +253,12 @@ class SearchSpace(ABC):
     def _explain(self, code: tuple[int, ...]) -> str:
         """The rule that a row of `_wrong` breaks, and the remedy."""
         position = next(i for i, op in enumerate(code) if not 0 <= op < len(self.operations))
+        meanings = [f"{i} {op}" for i, op in enumerate(self.operations)]
+        if len(meanings) > 20:
+            meanings[20:] = ["…"]
         return (
             f"operation id {code[position]} at position {position} is unknown in {self.name}. Ids "
-            f"are 0..{len(self.operations) - 1}: "
-            + ", ".join(f"{i} {op}" for i, op in enumerate(self.operations))
-            + "."
+            f"are 0..{len(self.operations) - 1}: {', '.join(meanings)}."
         )
 
     def _as_integers(self, items: Any) -> NDArray[np.integer] | None:
@@ -309,6 +310,8 @@ class SearchSpace(ABC):
 
     def _check_entry(self, position: int, value: Any) -> int:
         """One entry of a code as an integer; whether it is an id is checked by the caller."""
+        if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):  # a tensor of one number
+            value = value.item()
         is_bool = isinstance(value, bool | np.bool_)
         whole = isinstance(value, int | np.integer) and not is_bool
         if not whole and not (isinstance(value, float | np.floating) and value.is_integer()):
@@ -526,7 +529,7 @@ def generator(random_state: Any) -> np.random.Generator:
     if isinstance(random_state, float | np.floating) and random_state.is_integer():
         random_state = int(random_state)
     try:
-        if hasattr(random_state, "__index__") and not isinstance(random_state, np.ndarray):
+        if hasattr(random_state, "__index__") and not np.ndim(random_state):
             random_state = operator.index(random_state)
         return np.random.default_rng(random_state)
     except (TypeError, ValueError):
