@@ -115,6 +115,8 @@ class GraphBatch:
     def _checked_edges(self) -> NDArray[np.intp]:
         """The edge slots as an array of pairs of node numbers."""
         edges = whole_array("edges", self.edges).astype(np.intp, copy=False)
+        if not edges.size:
+            edges = edges.reshape(0, 2)
         if edges.ndim != 2 or edges.shape[1] != 2 or not (edges[:, 0] < edges[:, 1]).all():
             raise ValueError(
                 f"edges={edges.tolist()}: every slot must be a pair (source, target) with "

@@ -7,6 +7,7 @@ from collections import namedtuple
 import networkx as nx
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from bad_input import must_name
 from scipy.sparse import csr_array
@@ -154,6 +155,9 @@ def test_frames_of_one_column():
     for column in ([text, str(CELL)], [CELL, list(CELL)], [text, CELL]):
         assert NB.to_codes(pd.DataFrame({"arch": column})).tolist() == expected
     assert NB.to_codes(np.array([[text], [text]])).tolist() == expected
+    for arrow in (pa.array([text, text]), pa.table({"arch": [text, text]})):
+        assert NB.to_codes(arrow).tolist() == expected
+    assert NB.to_codes(np.asfortranarray([CELL, CELL])).flags.c_contiguous
     one = CellSpace(["a", "b"], [(0, 1)])
     assert one.to_codes(pd.DataFrame({"op": [0, 1]})).tolist() == [[0], [1]]
     codes = pd.DataFrame([CELL, CELL]).astype("Int64")
@@ -293,6 +297,14 @@ BAD = {
             str(Genotype(PAIRS, range(2, 6), PAIRS, range(2, 6))).replace(", 0)", ", 300)", 1)
         ),
         ["source 300", "earlier node"],
+    ),
+    "masked entries": (
+        lambda: NB.to_codes(np.ma.array([CELL], mask=[[True, *[False] * 5]])),
+        ["masked", "Fill"],
+    ),
+    "a masked matrix": (
+        lambda: NB101().from_matrix(np.ma.array(TRIANGLE, mask=TRIANGLE > 0), THREE),
+        ["masked", "Fill"],
     ),
     "one hash": (lambda: NB101().from_hash("0" * 32), ["one hash", "write ["]),
     "text as edges": (lambda: CellSpace(["a"], "0-1"), ["'0-1'", "[(0, 1), (1, 2)]"]),

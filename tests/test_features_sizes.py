@@ -283,3 +283,5 @@ def test_bad_input_is_named_with_the_rule(what):
 
 def test_whole_floats_are_ids():
     np.testing.assert_array_equal(batch(edge_ops=np.array([[0.0, 1.0]])).edge_ops, [[0, 1]])
+    empty = GraphBatch(("a",), 2, [], [[], []])
+    assert (len(empty), empty.edges.shape) == (2, (0, 2))

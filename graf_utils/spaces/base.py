@@ -194,7 +194,7 @@ class SearchSpace(ABC):
                 "whose codes hold other numbers than operation ids must set code_dtype itself, "
                 'such as code_dtype = np.dtype("int32").'
             )
-        return codes.astype(dtype)
+        return codes.astype(dtype, order="C")
 
     def _collect(self, architectures: Any) -> NDArray[np.integer]:
         """Architectures as rows of integers, not yet checked against the rules of the space."""
@@ -226,9 +226,7 @@ class SearchSpace(ABC):
                 f"architectures={architectures!r} is one architecture; a list of architectures is "
                 f"needed. Write [{architectures!r}]."
             )
-        if hasattr(architectures, "to_numpy"):  # pandas
-            architectures = architectures.to_numpy()
-        elif hasattr(architectures, "__array__"):  # arrays, and tensors of other libraries
+        if hasattr(architectures, "__array__"):  # arrays, pandas, and tensors of other libraries
             architectures = to_array("architectures", architectures)
         elif isinstance(architectures, Iterable) and not isinstance(architectures, dict | bytes):
             return list(architectures)
@@ -555,8 +553,13 @@ def to_array(name: str, values: Any) -> NDArray[Any]:
     Raises
     ------
     ValueError
-        It cannot be converted, such as a tensor on a GPU.
+        It cannot be converted, such as a tensor on a GPU, or some of its entries are masked.
     """
+    if np.ma.is_masked(values):
+        raise ValueError(
+            f"{name} holds masked entries, which have no value. Fill them (.filled(…)) or drop "
+            "those rows."
+        )
     if hasattr(values, "toarray"):  # a sparse matrix
         values = values.toarray()
     if hasattr(values, "detach"):  # a tensor that may carry gradients

@@ -372,21 +372,21 @@ class NB101(SearchSpace):
         """
         if isinstance(hashes, str):
             raise ValueError(f"hashes={hashes!r} is one hash; write [{hashes!r}].")
-        asked = list(hashes)
-        for item in asked:
+        items = list(hashes)
+        for item in items:
             if not isinstance(item, str) or not re.fullmatch(r"[0-9a-f]{32}", item):
                 raise ValueError(
                     f"{item!r} is not a hash; it must be text of 32 hexadecimal digits, as "
                     "module_hash gives."
                 )
         stored, order = self.hashes(), _hash_order()
-        keys = np.array(asked, dtype="S32")
+        keys = np.array(items, dtype="S32")
         places = np.searchsorted(stored, keys, sorter=order)
         rows = order[np.minimum(places, len(stored) - 1)]
         missing = stored[rows] != keys
         if missing.any():
             raise ValueError(
-                f"hash {asked[int(missing.argmax())]!r} is of none of the {len(stored):,} cells of "
+                f"hash {items[int(missing.argmax())]!r} is of none of the {len(stored):,} cells of "
                 "NAS-Bench-101. Hashes of cells must be taken after prune."
             )
         return self.enumerate()[rows]
