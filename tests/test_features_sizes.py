@@ -82,10 +82,13 @@ def test_every_operation_is_counted(n, ops_on):
 
 @pytest.mark.parametrize("n_edges", [13, 70, 71, 72, 73, 100, 127, 128, 300, 5_000])
 def test_long_chains(n_edges):
-    """The longest path of a chain: 50 for 100 edges, with the old constant for "no path"."""
+    """Of 100 edges with 10 inside, the old constant for "no path" made 0 inside."""
     space = chain_space(2, n_edges)
     half = (0,) * (n_edges // 2) + (1,) * (n_edges - n_edges // 2)
+    few = (0,) * (n_edges // 10) + (1,) * (n_edges - n_edges // 10)
     paths = {"families": ["min_path_len", "max_path_len"]}
+    graf = GRAF(space, **paths).set_output(transform="pandas")
+    assert graf.transform([few]).loc[0, "max_path_len[o0]"] == n_edges // 10
     for variant in VARIANTS:
         graf = GRAF(space, variant=variant, **paths).set_output(transform="pandas")
         rows = graf.transform([(0,) * n_edges, half])
