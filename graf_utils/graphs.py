@@ -19,6 +19,27 @@ ABSENT = -1
 """Label of an edge slot that holds no edge, and of a node place that holds no node."""
 
 
+def signed_dtype(largest: int) -> np.dtype[Any]:
+    """Return the smallest signed integer type that holds -1 and numbers up to `largest`.
+
+    Parameters
+    ----------
+    largest : int
+        The largest number to hold.
+
+    Returns
+    -------
+    dtype
+        int8 up to 127, int16 up to 32,767, and so on.
+
+    Examples
+    --------
+    >>> signed_dtype(127), signed_dtype(128)
+    (dtype('int8'), dtype('int16'))
+    """
+    return np.min_scalar_type(-int(largest) - 1)
+
+
 @dataclass(frozen=True)
 class GraphBatch:
     """N directed acyclic graphs that share one list of edge slots.
@@ -37,13 +58,14 @@ class GraphBatch:
         Number of node places of every graph.
     edges : ndarray of shape (n_slots, 2)
         Source and target of each slot.
-    edge_ops : ndarray of shape (n_graphs, n_slots), int8
-        Operation id in each slot, `ABSENT` (-1) where there is no edge.
+    edge_ops : ndarray of shape (n_graphs, n_slots), integer
+        Operation id in each slot, `ABSENT` (-1) where there is no edge. It is stored in the
+        smallest type that holds all ids: int8 up to 128 operations.
     inputs : tuple of int
         The nodes that paths start from.
     output : int
-        The node that paths end at.
-    node_ops : ndarray of shape (n_graphs, n_nodes), int8, optional
+        The node that paths end at; -1 is the last.
+    node_ops : ndarray of shape (n_graphs, n_nodes), integer, optional
         Where operations sit on nodes: the id of each node, `ABSENT` for an unused place.
     free : tuple of str
         Labels that are in no set of operations and close a path without being counted, such as
@@ -54,21 +76,47 @@ class GraphBatch:
     Raises
     ------
     ValueError
-        A slot does not go forward, the shapes do not fit, or an id is out of range.
+        A slot does not go forward, the shapes do not fit, or an id or a node is out of range.
     """
 
     operations: tuple[str, ...]
     n_nodes: int
     edges: NDArray[np.intp]
-    edge_ops: NDArray[np.int8]
+    edge_ops: NDArray[np.integer]
     inputs: tuple[int, ...] = (0,)
     output: int = field(default=-1)
-    node_ops: NDArray[np.int8] | None = None
+    node_ops: NDArray[np.integer] | None = None
     free: tuple[str, ...] = ()
     node_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        edges = np.asarray(self.edges, dtype=np.intp)
+        edges = self._checked_edges()
+        object.__setattr__(self, "edges", edges)
+        object.__setattr__(self, "edge_ops", self._checked_ids("edge_ops", len(edges), "edge slot"))
+        if self.node_ops is not None:
+            node_ops = self._checked_ids("node_ops", self.n_nodes, "node")
+            object.__setattr__(self, "node_ops", node_ops)
+        for name, nodes in (("inputs", self.inputs), ("output", [self.output])):
+            lowest = -self.n_nodes if name == "output" else 0
+            if not all(lowest <= node < self.n_nodes for node in nodes):
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} is no node of graphs with n_nodes="
+                    f"{self.n_nodes}; nodes are 0..{self.n_nodes - 1}. Name one of them."
+                )
+        object.__setattr__(self, "output", self.output % self.n_nodes)
+        if not self.node_names:
+            object.__setattr__(self, "node_names", tuple(map(str, range(self.n_nodes))))
+        if len(self.node_names) != self.n_nodes:
+            raise ValueError(
+                f"node_names={self.node_names!r} has {len(self.node_names)} names for "
+                f"{self.n_nodes} nodes. Give each one."
+            )
+
+    def _checked_edges(self) -> NDArray[np.intp]:
+        """The edge slots as an array of pairs of node numbers."""
+        edges = whole_array("edges", self.edges).astype(np.intp, copy=False)
+        if not edges.size:
+            edges = edges.reshape(0, 2)
         if edges.ndim != 2 or edges.shape[1] != 2 or not (edges[:, 0] < edges[:, 1]).all():
             raise ValueError(
                 f"edges={edges.tolist()}: every slot must be a pair (source, target) with "
@@ -79,35 +127,23 @@ class GraphBatch:
                 f"edges={edges.tolist()}: node numbers must lie in 0..{self.n_nodes - 1} "
                 f"(n_nodes={self.n_nodes}). Raise n_nodes or renumber the nodes."
             )
-        for name, width, what in (
-            ("edge_ops", len(edges), "edge slot"),
-            ("node_ops", self.n_nodes, "node"),
-        ):
-            ops = getattr(self, name)
-            if ops is None:
-                continue
-            ops = np.asarray(ops)
-            if ops.ndim != 2 or ops.shape[1] != width:
-                raise ValueError(
-                    f"{name} has shape {ops.shape}; it must be (n_graphs, {width}), a "
-                    f"column for each {what}."
-                )
-            if ops.size and not (ops.min() >= ABSENT and ops.max() < len(self.operations)):
-                raise ValueError(
-                    f"{name} holds ids {ops.min()}..{ops.max()}; they must lie in "
-                    f"0..{len(self.operations) - 1}, or be {ABSENT} where there is no "
-                    f"{what.split()[0]}."
-                )
-            object.__setattr__(self, name, ops.astype(np.int8, copy=False))
-        object.__setattr__(self, "edges", edges)
-        object.__setattr__(self, "output", self.output % self.n_nodes)
-        if not self.node_names:
-            object.__setattr__(self, "node_names", tuple(map(str, range(self.n_nodes))))
-        if len(self.node_names) != self.n_nodes:
+        return edges
+
+    def _checked_ids(self, name: str, width: int, place: str) -> NDArray[np.integer]:
+        """Operation ids in the smallest type that holds them all."""
+        ops = whole_array(name, getattr(self, name))
+        if ops.ndim != 2 or ops.shape[1] != width:
             raise ValueError(
-                f"node_names={self.node_names!r} has {len(self.node_names)} names for "
-                f"{self.n_nodes} nodes. Give each one."
+                f"{name} has shape {ops.shape}; it must be (n_graphs, {width}), a column for each "
+                f"{place}."
             )
+        if ops.size and not (ops.min() >= ABSENT and ops.max() < len(self.operations)):
+            raise ValueError(
+                f"{name} holds ids {ops.min()}..{ops.max()}; they must lie in "
+                f"0..{len(self.operations) - 1}, or be {ABSENT} where there is no "
+                f"{place.split()[0]}."
+            )
+        return ops.astype(signed_dtype(len(self.operations) - 1), copy=False)
 
     @classmethod
     def on_nodes(
@@ -115,7 +151,7 @@ class GraphBatch:
         operations: tuple[str, ...],
         edges: Any,
         present: NDArray[np.bool_],
-        node_ops: NDArray[np.int8],
+        node_ops: NDArray[np.integer],
         free: tuple[str, ...] = (),
     ) -> GraphBatch:
         """Make a batch of graphs with operations on nodes.
@@ -128,7 +164,7 @@ class GraphBatch:
             Source and target of each slot.
         present : ndarray of shape (n_graphs, n_slots), bool
             Which slots hold an edge.
-        node_ops : ndarray of shape (n_graphs, n_nodes), int8
+        node_ops : ndarray of shape (n_graphs, n_nodes), integer
             Operation id of each node, `ABSENT` for an unused place.
         free : tuple of str
             See `GraphBatch`.
@@ -142,8 +178,14 @@ class GraphBatch:
         ValueError
             As `GraphBatch`.
         """
-        edges = np.asarray(edges, dtype=np.intp)
-        edge_ops = np.where(present, node_ops[:, edges[:, 1]], np.int8(ABSENT))
+        edges = whole_array("edges", edges).astype(np.intp, copy=False)
+        node_ops = whole_array("node_ops", node_ops)
+        if node_ops.ndim != 2 or edges.ndim != 2 or edges.max(initial=0) >= node_ops.shape[1]:
+            raise ValueError(
+                f"node_ops has shape {node_ops.shape} and edges shape {edges.shape}; they must be "
+                "(n_graphs, n_nodes) and (n_slots, 2), with node numbers below n_nodes."
+            )
+        edge_ops = np.where(present, node_ops[:, edges[:, 1]], ABSENT)
         return cls(operations, node_ops.shape[1], edges, edge_ops, node_ops=node_ops, free=free)
 
     def __len__(self) -> int:
@@ -155,19 +197,21 @@ class GraphBatch:
         return replace(self, edge_ops=self.edge_ops[rows], node_ops=node_ops)
 
     @property
-    def source_ops(self) -> NDArray[np.int8]:
+    def source_ops(self) -> NDArray[np.integer]:
         """As `edge_ops`, with the operation of the source where operations sit on nodes."""
         if self.node_ops is None:
             return self.edge_ops
-        there = self.edge_ops != ABSENT
-        return np.where(there, self.node_ops[:, self.edges[:, 0]], np.int8(ABSENT))
+        present = self.edge_ops != ABSENT
+        return np.where(
+            present, self.node_ops[:, self.edges[:, 0]], self.edge_ops.dtype.type(ABSENT)
+        )
 
     @property
-    def sizes(self) -> NDArray[np.int16]:
-        """Number of nodes of each graph."""
+    def sizes(self) -> NDArray[np.intp]:
+        """Number of nodes of each graph, an array of shape (n_graphs,)."""
         if self.node_ops is None:
-            return np.full(len(self), self.n_nodes, dtype=np.int16)
-        return (self.node_ops != ABSENT).sum(axis=1, dtype=np.int16)
+            return np.full(len(self), self.n_nodes)
+        return (self.node_ops != ABSENT).sum(axis=1)
 
     def to_networkx(self, row: int) -> nx.DiGraph:
         """Return one graph for networkx.
@@ -194,3 +238,39 @@ class GraphBatch:
                 label = {} if self.node_ops is not None else {"op": self.operations[op]}
                 graph.add_edge(source, target, **label)
         return graph
+
+
+def whole_array(name: str, values: Any) -> NDArray[np.integer]:
+    """Read an array of whole numbers; floats that are whole are converted, others refused.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument, for the message.
+    values : array-like
+
+    Returns
+    -------
+    ndarray of integers
+
+    Raises
+    ------
+    ValueError
+        A value is no whole number.
+    """
+    array = np.asarray(values)
+    if array.dtype.kind in "iu":
+        return array
+    if array.dtype.kind == "f":
+        exact = (array == np.rint(array)) & (np.abs(array) < 2**53)
+        if exact.all():
+            return array.astype(np.int64)
+    if array.dtype.kind == "b":
+        raise ValueError(
+            f"{name} holds True and False; it must hold whole numbers. Write "
+            f"{name}.astype(int) if 0 and 1 are meant."
+        )
+    raise ValueError(
+        f"{name} of type {array.dtype} must hold whole numbers only (ids or node numbers). Round "
+        f"or map the values, then write {name}.astype(int)."
+    )

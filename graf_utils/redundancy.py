@@ -29,12 +29,24 @@ def distinct_columns(X: NDArray[Any]) -> NDArray[np.intp]:
     ndarray of int
         Positions of the columns, in order.
 
+    Raises
+    ------
+    ValueError
+        X is no matrix of numbers with at least one row.
+
     Examples
     --------
     >>> distinct_columns([[1, 0, 1, 3], [2, 0, 2, 4]])
     array([0, 3])
     """
     X = np.asarray(X)
+    if X.dtype.kind == "O":  # compared by what the objects are, not by where they lie
+        X = _numbers(X)
+    if X.ndim != 2 or not len(X) or X.dtype.kind not in "biuf":
+        raise ValueError(
+            f"X of type {X.dtype} has shape {X.shape}; it must be a matrix of numbers, one row per "
+            "architecture. Pass a frame such as encode(table, 'graf') gives."
+        )
     seen: set[bytes] = set()
     keep = []
     for j in range(X.shape[1]):
@@ -46,6 +58,14 @@ def distinct_columns(X: NDArray[Any]) -> NDArray[np.intp]:
     return np.array(keep, dtype=np.intp)
 
 
+def _numbers(X: NDArray[Any]) -> NDArray[Any]:
+    """An array of objects as floats, if they are numbers."""
+    try:
+        return X.astype(float)
+    except (TypeError, ValueError):
+        return X
+
+
 class DistinctColumns(SelectorMixin, BaseEstimator):
     """Select the columns that are neither constant nor a copy of an earlier column in `fit`.
 
@@ -53,7 +73,22 @@ class DistinctColumns(SelectorMixin, BaseEstimator):
     """
 
     def fit(self, X: Any, y: Any = None) -> DistinctColumns:
-        """Find the distinct columns of X; y is not used."""
+        """Find the distinct columns of X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_columns)
+        y : ignored
+
+        Returns
+        -------
+        DistinctColumns
+
+        Raises
+        ------
+        ValueError
+            X is no matrix of finite numbers.
+        """
         X = validate_data(self, X)
         self.columns_ = distinct_columns(X)
         if not len(self.columns_):
@@ -68,7 +103,7 @@ class DistinctColumns(SelectorMixin, BaseEstimator):
 
 
 def redundant_groups(X: pd.DataFrame, threshold: float = 1.0) -> dict[str, list[str]]:
-    """Groups of columns that order the architectures alike.
+    """Group the columns that order the architectures alike.
 
     Two columns are as similar as the size of Spearman's rho; complete linkage makes groups where
     every pair reaches `threshold`. At 1, the default, a group holds the columns with exactly the
@@ -112,20 +147,33 @@ def redundant_groups(X: pd.DataFrame, threshold: float = 1.0) -> dict[str, list[
     labels = np.zeros(X.shape[1], dtype=int)  # 0: the constant ones
     labels[varies] = np.arange(1, varies.sum() + 1)
     if varies.sum() > 1:
-        # Twice the centred ranks are whole numbers, and so are their products: equality is exact.
+        # Twice the centred ranks are whole numbers, so that equality is exact. It is decided by the
+        # ranks themselves: their products are whole numbers too, but not exact in a large table.
         ranks = 2 * rankdata(values[:, varies], axis=0) - len(X) - 1
+        orders = _numbered(ranks)
+        same = orders == orders[:, None]
         products = np.abs(ranks.T @ ranks)
-        own = np.diag(products)
-        same = (products == own) & (products == own[:, None])
-        near = np.minimum(products / np.sqrt(np.outer(own, own)), 1 - 1e-12)
+        squares = np.diag(products)
+        near = np.minimum(products / np.sqrt(np.outer(squares, squares)), 1 - 1e-12)
         tree = linkage(squareform(np.where(same, 0.0, 1 - near), checks=False), "complete")
         labels[varies] = fcluster(tree, 1 - threshold + 1e-13, "distance")
     groups = [list(names) for _, names in pd.Series(X.columns).groupby(labels, sort=False)]
     return {min(names, key=lambda name: len(str(name))): names for names in groups}
 
 
+def _numbered(ranks: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Number the columns of centred ranks so that equal and reversed orders share a number."""
+    numbers: dict[bytes, int] = {}
+    result = []
+    for column in ranks.T:
+        first = column[np.flatnonzero(column)[0]]
+        key = (column * np.sign(first) + 0.0).tobytes()  # + 0.0: there is one zero only
+        result.append(numbers.setdefault(key, len(numbers)))
+    return np.array(result)
+
+
 def independent_columns(X: Any, tolerance: float = 1e-9) -> NDArray[np.intp]:
-    """Indices of a largest set of columns that are linearly independent, earlier ones first.
+    """Find a largest set of columns that are linearly independent, earlier ones first.
 
     A column is left out if it is a linear combination of those before it and a constant, that is,
     if nothing longer than `tolerance` of its length is left of it (Gram-Schmidt, done twice).
@@ -164,9 +212,9 @@ def independent_columns(X: Any, tolerance: float = 1e-9) -> NDArray[np.intp]:
     keep: list[int] = []
     for j in varies.tolist():
         column = values[:, j] / np.linalg.norm(values[:, j])
-        known = basis[:, : len(keep)]
+        earlier = basis[:, : len(keep)]
         for _ in range(2):
-            column = column - known @ (known.T @ column)
+            column = column - earlier @ (earlier.T @ column)
         left = np.linalg.norm(column)
         if left > tolerance:
             basis[:, len(keep)] = column / left

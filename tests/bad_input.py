@@ -17,6 +17,9 @@ TABLES = (
     "test_own_space",
     "test_explain",
     "test_search",
+    "test_features_sizes",
+    "test_features_spaces",
+    "test_faults_spaces",
 )
 
 

@@ -1,7 +1,7 @@
 """GRAF by the book: plain networkx, one architecture and one set of operations at a time.
 
 Written from the definitions only, with no array and nothing of `graf_utils.features`. Tests and
-`benchmarks/features.py` compare the fast implementation with it.
+`benchmarks/spaces.py` compare the fast implementation with it.
 """
 
 from __future__ import annotations

@@ -179,7 +179,7 @@ BAD = {
     ),
     "other nodes joined": (
         lambda: DARTS_SPACE.parse(GENOTYPE.replace("[2, 3, 4, 5]", "[3, 4, 5]", 1)),
-        ["2 to 5 joined"],
+        ["normal_concat=[3, 4, 5]", "range(2, 6)", "none of this space"],
     ),
     "code for a source": (
         lambda: DARTS_SPACE.parse(GENOTYPE.replace(", 0)", ", abs(0))", 1)),

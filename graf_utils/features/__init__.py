@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from graf_utils.features.authors import authors_order, graf_families
+from graf_utils.features.authors import authors_encoding, authors_order, graf_families
 from graf_utils.features.families import FAMILIES, Family, as_families, feature_family
 from graf_utils.features.graf import GRAF, subsets
 from graf_utils.redundancy import DistinctColumns, distinct_columns
@@ -13,6 +13,7 @@ __all__ = [
     "DistinctColumns",
     "Family",
     "as_families",
+    "authors_encoding",
     "authors_order",
     "distinct_columns",
     "feature_family",

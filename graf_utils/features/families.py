@@ -15,13 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graf_utils._checks import named, nearest, short
-from graf_utils.graphs import ABSENT, GraphBatch
+from graf_utils.graphs import ABSENT, GraphBatch, signed_dtype
 from graf_utils.spaces import TNB101Macro
 
 __all__ = ["FAMILIES", "Family", "as_families", "feature_family"]
 
-_UNREACHED = 10_000
-"""Cost of a node that no allowed path reaches; far above the cost of any path."""
+_MAX_BITS = 64  # labels that fit in the bits of one number
 
 
 @dataclass(frozen=True)
@@ -53,26 +52,35 @@ class Family:
 # --- paths ----------------------------------------------------------------------------------------
 
 
-def _member(ops: NDArray[np.int8], inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _member(ops: NDArray[np.integer], inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """For each set (row) and graph (column), whether the graph's label is in the set."""
     n_labels = inside.shape[1]
+    if n_labels > _MAX_BITS:
+        return np.pad(inside, ((0, 0), (0, 1)))[:, ops]  # the label -1 picks the last, which is no
     dtype = np.min_scalar_type((1 << n_labels) - 1)
-    bits = (1 << np.arange(n_labels + 1)).astype(dtype)  # the label -1, an absent edge, has no bit
+    bits = np.zeros(n_labels + 1, dtype=dtype)  # the label -1, an absent edge, has no bit
+    bits[:-1] = dtype.type(1) << np.arange(n_labels, dtype=dtype)
     return ((inside @ bits[:-1])[:, None] & bits[ops]) != 0
 
 
 def _cheapest_path(
-    batch: GraphBatch, start: int, inside: NDArray[np.bool_], yes: int, no: int, free: int
-) -> NDArray[np.integer]:
-    """Cost of the cheapest path from `start` to the output, shape (n_sets, n_graphs).
+    batch: GraphBatch, start: int, inside: NDArray[np.bool_], yes: int, no: int | None, free: int
+) -> tuple[NDArray[np.integer], NDArray[np.bool_]]:
+    """Cost of the cheapest path from `start` to the output, and whether there is one.
 
-    An edge costs `yes` in the set, `no` outside, `free` with a free label. The nodes are in
-    topological order, so one sweep over the edge slots by target settles every node.
+    Both have shape (n_sets, n_graphs). An edge costs `yes` in the set, `no` outside (None: it is
+    closed), `free` with a free label. The nodes are in topological order, so one sweep over the
+    edge slots by target settles every node.
     """
-    dtype = np.int16 if batch.n_nodes <= 64 else np.int64
+    # No path is longer than n_nodes - 1 edges. `closed` is more than any path costs, also after
+    # edges that lower the cost; of two such numbers the sum is the largest that can arise.
+    largest = (batch.n_nodes - 1) * max(abs(yes), abs(no or 0), abs(free))
+    closed = 2 * largest + 1
+    dtype = signed_dtype(2 * closed)
     shape = len(inside), len(batch)
-    costs = [free if label in batch.free else no for label in batch.operations]
-    outside = np.array([*costs, _UNREACHED], dtype=dtype)  # the label -1 picks the last
+    other = closed if no is None else no
+    costs = [free if label in batch.free else other for label in batch.operations]
+    outside = np.array([*costs, closed], dtype=dtype)  # the label -1 picks the last
     reached = {start: np.zeros(shape, dtype=dtype)}
     for slot in np.argsort(batch.edges[:, 1], kind="stable"):
         source, target = batch.edges[slot].tolist()
@@ -82,60 +90,68 @@ def _cheapest_path(
         if target == batch.output and batch.free:
             step = reached[source] + outside[ops]
         else:
-            step = np.where(_member(ops, inside), dtype(yes), outside[ops])
+            step = np.where(_member(ops, inside), dtype.type(yes), outside[ops])
             step += reached[source]
         if target in reached:
             np.minimum(reached[target], step, out=reached[target])
         else:
-            reached[target] = np.minimum(step, dtype(_UNREACHED))
-    return reached.get(batch.output, np.full(shape, _UNREACHED, dtype=dtype))
+            reached[target] = np.minimum(step, dtype.type(closed))
+    cost = reached.get(batch.output)
+    if cost is None:
+        cost = np.full(shape, closed, dtype=dtype)
+    return cost, cost <= largest
 
 
 def _min_path_len(batch: GraphBatch, start: int, inside: Any, variant: str) -> NDArray[Any]:
-    length = _cheapest_path(batch, start, inside, 1, _UNREACHED, 1)
-    return np.where(length < _UNREACHED, length, batch.sizes + (batch.node_ops is None))
+    length, there = _cheapest_path(batch, start, inside, 1, None, 1)
+    no_path = (batch.sizes + (batch.node_ops is None)).astype(length.dtype)
+    return np.where(there, length, no_path)
 
 
 def _max_path_len(batch: GraphBatch, start: int, inside: Any, variant: str) -> NDArray[Any]:
     if variant == "allowed":
-        return np.maximum(-_cheapest_path(batch, start, inside, -1, _UNREACHED, 0), 0)
+        cost, there = _cheapest_path(batch, start, inside, -1, None, 0)
+        return np.where(there, -cost, 0)
     # Least (edges outside - edges inside), ties by fewest edges inside: both in one number, the
     # weight in steps of `base`, the count of edges inside (below `base`) in the remainder.
     base = batch.n_nodes
-    cost = _cheapest_path(batch, start, inside, 1 - base, base, base)
-    return np.where(cost < _UNREACHED // 2, cost % base, 0)
+    cost, there = _cheapest_path(batch, start, inside, 1 - base, base, base)
+    return np.where(there, cost % base, 0)
 
 
 # --- counts and degrees ---------------------------------------------------------------------------
 
 
-def _count(ops: Iterable[NDArray[np.int8]], inside: NDArray[np.bool_], n: int) -> NDArray[np.int16]:
-    """How many of the given labels of each graph are in each set, shape (n_sets, n_graphs)."""
-    counts = np.zeros((len(inside), n), dtype=np.int16)
-    for labels in ops:
+def _count(ops: NDArray[np.integer], inside: NDArray[np.bool_]) -> NDArray[np.integer]:
+    """How many labels of each graph are in each set, shape (n_sets, n_graphs).
+
+    `ops` has shape (n_graphs, n_places).
+    """
+    n_graphs, n_places = ops.shape
+    counts = np.zeros((len(inside), n_graphs), dtype=signed_dtype(n_places))
+    for labels in ops.T:
         counts += _member(labels, inside)
     return counts
 
 
 def _op_count(batch: GraphBatch, start: int, inside: Any, variant: str) -> NDArray[Any]:
-    ops = batch.edge_ops if batch.node_ops is None else batch.node_ops
-    return _count(ops.T, inside, len(batch))
+    return _count(batch.edge_ops if batch.node_ops is None else batch.node_ops, inside)
 
 
 def _input_degree(batch: GraphBatch, start: int, inside: Any, variant: str) -> NDArray[Any]:
-    return _count(batch.edge_ops[:, batch.edges[:, 0] == start].T, inside, len(batch))
+    return _count(batch.edge_ops[:, batch.edges[:, 0] == start], inside)
 
 
 def _output_degree(batch: GraphBatch, start: int, inside: Any, variant: str) -> NDArray[Any]:
-    return _count(batch.source_ops[:, batch.edges[:, 1] == batch.output].T, inside, len(batch))
+    return _count(batch.source_ops[:, batch.edges[:, 1] == batch.output], inside)
 
 
 def _mean_in_degree(batch: GraphBatch, start: int, inside: Any, variant: str) -> NDArray[Any]:
-    return _count(batch.source_ops.T, inside, len(batch)) / batch.sizes.astype(float)
+    return _count(batch.source_ops, inside) / batch.sizes.astype(float)
 
 
 def _mean_out_degree(batch: GraphBatch, start: int, inside: Any, variant: str) -> NDArray[Any]:
-    return _count(batch.edge_ops.T, inside, len(batch)) / batch.sizes.astype(float)
+    return _count(batch.edge_ops, inside) / batch.sizes.astype(float)
 
 
 def _running_count(batch: GraphBatch, operations: Sequence[str]) -> NDArray[Any]:
@@ -258,9 +274,9 @@ def as_families(families: Any) -> list[Family]:
         There is none, a name is unknown, taken or used twice, or something is no family.
     """
     if isinstance(families, str) or callable(families) or not isinstance(families, Iterable):
-        shown = repr(families) if isinstance(families, str) else _name_of(families)
+        name = repr(families) if isinstance(families, str) else _name_of(families)
         raise ValueError(
-            f"families={short(families)} is not a list of families. Write families=[{shown}]."
+            f"families={short(families)} is not a list of families. Write families=[{name}]."
         )
     if isinstance(families, Mapping):
         pairs = named("families", families)
@@ -272,9 +288,12 @@ def as_families(families: Any) -> list[Family]:
             f"families={short(families)}: it must name at least one of {list(FAMILIES)}, or hold "
             f"functions of a GraphBatch.{nearest(unknown[0], FAMILIES) if unknown else ''}"
         )
-    chosen = [FAMILIES[item] if isinstance(item, str) else _own(key, item) for key, item in pairs]
-    places = [family.name for family in chosen]
-    if repeated := sorted({name for name in places if places.count(name) > 1}):
+    chosen = [
+        FAMILIES[item] if isinstance(item, str) else _family(key, item) for key, item in pairs
+    ]
+    names = [family.name for family in chosen]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
         raise ValueError(f"families={short(families)} repeats {repeated}; give each once.")
     order = list(FAMILIES)
     return sorted(chosen, key=lambda f: order.index(f.name) if f.name in order else len(order))
@@ -287,7 +306,7 @@ def _name_of(item: Any) -> Any:
     return getattr(item, "feature_name", getattr(item, "__name__", item))
 
 
-def _own(name: str, item: Any) -> Family:
+def _family(name: str, item: Any) -> Family:
     """A family made of somebody's function."""
     if isinstance(item, Family):
         return item

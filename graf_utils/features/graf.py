@@ -31,6 +31,8 @@ __all__ = ["GRAF", "subsets"]
 
 _CHUNK = 16_384  # architectures at a time: the intermediate arrays stay in the processor's cache
 _BLOCK = 2**17  # entries (sets times architectures) of an intermediate array, for the same reason
+_MAX_COLUMNS = 2**20  # sets double with each operation: 17 operations in the seven families
+_MAX_BYTES = 2**36  # of one feature matrix, 64 GiB
 _MAX_TABLE_EDGES = 12  # 2^12 patterns at most
 
 
@@ -45,14 +47,15 @@ class _Column(NamedTuple):
 
 
 def _patterns(
-    edge_ops: NDArray[np.int8], sets: list[tuple[int, ...]]
+    edge_ops: NDArray[np.integer], sets: list[tuple[int, ...]]
 ) -> Iterator[NDArray[np.intp]]:
     """For each set, which edges of each graph are inside it, as the bits of one number.
 
     The pattern of a set is the sum of the patterns of its operations.
     """
-    bits = 1 << np.arange(edge_ops.shape[1])
-    single = {op: (edge_ops == op) @ bits for op in {op for group in sets for op in group}}
+    bits = np.float32(2) ** np.arange(edge_ops.shape[1], dtype=np.float32)  # floats are quicker
+    used = {op for group in sets for op in group}
+    single = {op: ((edge_ops == op).astype(np.float32) @ bits).astype(np.intp) for op in used}
     for group in sets:
         yield functools.reduce(np.add, [single[op] for op in group])
 
@@ -72,6 +75,11 @@ def subsets(ids: Sequence[int]) -> list[tuple[int, ...]]:
     -------
     list of tuple of int
         2^n - 1 of them.
+
+    Examples
+    --------
+    >>> subsets([0, 1])
+    [(0,), (1,), (0, 1)]
     """
     return list(chain.from_iterable(combinations(ids, k) for k in range(1, len(ids) + 1)))
 
@@ -97,11 +105,14 @@ def _operations(space: SearchSpace, operations: Sequence[str] | None) -> list[st
 def _layout(space: SearchSpace, families: list[Family], operations: list[str]) -> list[_Column]:
     """The columns of some families over some operations."""
     labels = space.labels
-    sets = subsets([labels.index(op) for op in operations if op not in space.free])
+    inner = [labels.index(op) for op in operations if op not in space.free]
+    _check_width(space, families, operations, len(inner))
     places: dict[Any, list[tuple[str, tuple[int, ...] | None]]] = {
         "operations": [(op, (labels.index(op),)) for op in operations],
-        "subsets": [("+".join(labels[op] for op in group), group) for group in sets],
     }
+    if any(family.columns == "subsets" for family in families):
+        sets = subsets(inner)
+        places["subsets"] = [("+".join(labels[op] for op in group), group) for group in sets]
     columns = []
     for cell in space.cells:
         for family in families:
@@ -113,6 +124,33 @@ def _layout(space: SearchSpace, families: list[Family], operations: list[str]) -
                     for label, group in groups
                 ]
     return columns
+
+
+def _check_width(
+    space: SearchSpace, families: list[Family], operations: list[str], n_inner: int
+) -> None:
+    """Raise if there are too many columns, before the first is made."""
+    n_columns = 0
+    for family in families:
+        n_groups = {"subsets": 2**n_inner - 1, "operations": len(operations)}.get(
+            family.columns, len(family.columns)
+        )
+        n_columns += n_groups * (len(space.inputs) if family.each_input else 1) * len(space.cells)
+    if n_columns > _MAX_COLUMNS:
+        several = [family.name for family in families if family.columns == "subsets"]
+        raise ValueError(
+            f"GRAF over {n_inner} operations of {space.name!r} asks {several} of 2**{n_inner} - 1 "
+            f"sets of operations; at most {_MAX_COLUMNS:,} columns are computed. Name fewer "
+            "operations=[...], or only families that ask of each operation, such as "
+            "families=['op_count']."
+        )
+
+
+def _has_few_patterns(batch: GraphBatch) -> bool:
+    """Whether all graphs have the same few edges, so that a family is a table of patterns."""
+    few = len(batch.edges) <= _MAX_TABLE_EDGES and len(batch.inputs) == 1
+    plain = batch.node_ops is None and not batch.free
+    return bool(few and plain and (batch.edge_ops != ABSENT).all())
 
 
 class GRAF(TransformerMixin, BaseEstimator):
@@ -244,16 +282,46 @@ class GRAF(TransformerMixin, BaseEstimator):
         return features if columns is None else features[:, columns]
 
     def fit_transform(self, X: Any, y: Any = None) -> NDArray[Any]:
-        """Fit and transform, with the features computed once; see `fit` and `transform`."""
+        """Fit and transform, with the features computed once.
+
+        Parameters
+        ----------
+        X : Table, sequence of architectures, or GraphBatch
+        y : ignored
+
+        Returns
+        -------
+        ndarray of shape (n_architectures, n_features)
+
+        Raises
+        ------
+        ValueError
+            As in `fit`.
+        """
         features = self._compute(X)
         self._learn(features)
         return features[:, self.columns_] if self.drop_redundant else features
 
     def transform_chunks(self, X: Any) -> Iterator[tuple[slice, NDArray[Any]]]:
-        """Features of `chunk_size` (default 16,384) architectures at a time, with their rows.
+        """Compute the features of some architectures at a time.
 
         For matrices that should go to a file, not to memory: ``for rows, part in
         graf.transform_chunks(X): stored[rows] = part``.
+
+        Parameters
+        ----------
+        X : Table, sequence of architectures, or GraphBatch
+
+        Yields
+        ------
+        rows : slice
+            Which architectures, `chunk_size` at a time (default 16,384).
+        part : ndarray of shape (n_rows, n_features)
+
+        Raises
+        ------
+        ValueError
+            As in `fit`.
         """
         batches = self._batches(X)
         n = len(next(iter(batches.values())))
@@ -261,7 +329,22 @@ class GRAF(TransformerMixin, BaseEstimator):
             yield rows, self.transform({cell: batch[rows] for cell, batch in batches.items()})
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
-        """Names such as ``max_path_len[nor_conv_3x3+nor_conv_1x1]``, in column order."""
+        """Return names such as ``max_path_len[nor_conv_3x3+nor_conv_1x1]``.
+
+        Parameters
+        ----------
+        input_features : ignored
+
+        Returns
+        -------
+        ndarray of shape (n_features,), str
+            In the order of the columns.
+
+        Raises
+        ------
+        ValueError
+            An argument of the transformer is wrong.
+        """
         names = np.array([column.name for column in self._columns()], dtype=object)
         kept = self._kept()
         return names if kept is None else names[kept]
@@ -281,6 +364,19 @@ class GRAF(TransformerMixin, BaseEstimator):
             )
         return int(self.chunk_size)
 
+    def _dtype(self) -> np.dtype[Any]:
+        """Type of the feature matrix."""
+        try:
+            dtype = np.dtype(self.dtype)
+        except TypeError:
+            dtype = np.dtype(object)
+        if dtype.kind not in "iubf":
+            raise ValueError(
+                f"dtype={self.dtype!r} is no type of real numbers. Pass one such as "
+                "dtype=np.float32."
+            )
+        return dtype
+
     def _columns(self) -> list[_Column]:
         """All columns in order: cell by cell, family by family, subsets by size and then by id."""
         space = get_space(self.space)
@@ -290,7 +386,7 @@ class GRAF(TransformerMixin, BaseEstimator):
                 "or 'allowed' (paths restricted to the subset)."
             )
         families = as_families(graf_families(space) if self.families is None else self.families)
-        if np.dtype(self.dtype).kind in "iub" and any(f.name.startswith("mean_") for f in families):
+        if self._dtype().kind in "iub" and any(f.name.startswith("mean_") for f in families):
             raise ValueError(
                 f"dtype={self.dtype!r} cannot hold the mean degrees, which are fractions. Use a "
                 "float dtype, or families without mean_in_degree and mean_out_degree."
@@ -322,23 +418,35 @@ class GRAF(TransformerMixin, BaseEstimator):
                     f"{space.name!r} has the operations {space.labels} and {len(space.inputs)} "
                     "input(s). Pass the batch's own space."
                 )
+        lengths = {cell: len(batch) for cell, batch in batches.items()}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(
+                f"X has cells of different numbers of graphs, {lengths}; row i of each must be of "
+                "architecture i. Pass what graph_batch gives."
+            )
         return batches
 
     def _compute(self, X: Any) -> NDArray[Any]:
         columns, batches = self._columns(), self._batches(X)
         n = len(next(iter(batches.values())))
-        features = np.empty((len(columns), n), dtype=self.dtype)  # columns are contiguous
+        size = len(columns) * n * self._dtype().itemsize
+        if size > _MAX_BYTES:
+            raise ValueError(
+                f"{len(columns):,} features of {n:,} architectures take {size / 2**30:,.0f} GiB. "
+                "Compute them in parts with transform_chunks, or name fewer families or operations."
+            )
+        features = np.empty((len(columns), n), dtype=self._dtype())  # columns are contiguous
         for cell, batch in batches.items():
             of_cell = [j for j, column in enumerate(columns) if column.cell == cell]
-            few = len(batch.edges) <= _MAX_TABLE_EDGES and batch.node_ops is None
-            few = few and len(batch.inputs) == 1 and (batch.edge_ops != ABSENT).all()
-            looked_up = [j for j in of_cell if few and columns[j].family.by_pattern]
-            self._look_up(batch, columns, looked_up, features)
+            looked_up = []
+            if _has_few_patterns(batch):
+                looked_up = [j for j in of_cell if columns[j].family.by_pattern]
+                self._look_up(batch, columns, looked_up, features)
             blocks: dict[tuple[Any, ...], list[int]] = {}
-            for j in of_cell if not looked_up else set(of_cell).difference(looked_up):
+            for j in sorted(set(of_cell).difference(looked_up)):
                 blocks.setdefault((columns[j].family.name, columns[j].input), []).append(j)
             for block in blocks.values():
-                self._run(batch, columns, sorted(block), features)
+                self._run(batch, columns, block, features)
         return features.T
 
     def _run(
@@ -351,15 +459,18 @@ class GRAF(TransformerMixin, BaseEstimator):
             inside = np.zeros((len(block), len(batch.operations)), dtype=bool)
             for row, j in enumerate(block):
                 inside[row, list(columns[j].group)] = True
-        size = min(self._chunk_size(), max(_BLOCK // len(block), 256))
+        size = min(self._chunk_size(), max(_BLOCK // len(block), 16))
         start, place = batch.inputs[first.input], slice(block[0], block[-1] + 1)
         for rows in _chunks(len(batch), size):
-            features[place, rows] = first.family.compute(batch[rows], start, inside, self.variant)
+            values = first.family.compute(batch[rows], start, inside, self.variant)
+            features[place, rows] = self._stored(values, first.family.name)
 
     def _look_up(
         self, batch: GraphBatch, columns: list[_Column], chosen: list[int], features: NDArray[Any]
     ) -> None:
         """Compute columns from a table of each family over all patterns of edges in a set."""
+        if not chosen:
+            return
         n_edges = len(batch.edges)
         tables, members = {}, {}
         for j in chosen:
@@ -373,7 +484,7 @@ class GRAF(TransformerMixin, BaseEstimator):
                 )
                 inside = np.array([[False, True]])
                 values = family.compute(patterns, batch.inputs[0], inside, self.variant)
-                tables[family.name] = values.ravel().astype(self.dtype)
+                tables[family.name] = self._stored(values.ravel(), family.name)
         for rows in _chunks(len(batch), self._chunk_size()):
             for group, pattern in zip(
                 members, _patterns(batch.edge_ops[rows], list(members)), strict=True
@@ -381,6 +492,18 @@ class GRAF(TransformerMixin, BaseEstimator):
                 for j in members[group]:
                     table = tables[columns[j].family.name]
                     table.take(pattern, out=features[j, rows], mode="clip")
+
+    def _stored(self, values: NDArray[Any], family: str) -> NDArray[Any]:
+        """Values in the type of the feature matrix; an integer type must hold them exactly."""
+        dtype = self._dtype()
+        stored = values.astype(dtype, copy=False)
+        if dtype.kind in "iub" and (stored != values).any():
+            wrong = values[stored != values][0]
+            raise ValueError(
+                f"dtype={dtype} cannot hold {wrong} of family {family!r}. Use a float dtype, or a "
+                "wider integer."
+            )
+        return stored
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
@@ -12,20 +14,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graf_utils._checks import nearest, short
-from graf_utils.graphs import GraphBatch
+from graf_utils._keys import NotKeyable, describe
+from graf_utils.graphs import GraphBatch, signed_dtype
 
 __all__ = ["SearchSpace"]
 
+_TOO_LARGE = 2**31 - 1  # what larger numbers are cut to before they are refused
 _TUPLE_TEXT = re.compile(r"\s*[(\[]\s*\d+(?:\s*,\s*\d+)*\s*,?\s*[)\]]\s*")
 
 
 class SearchSpace(ABC):
     """A search space: its operations and the ways to write an architecture.
 
-    Architectures travel as *codes*: an int8 array of shape (n_architectures, `code_length`), the
-    tuple of each architecture in a row, filled up with -1 where tuples differ in length. Every
-    method that takes architectures also takes what people have at hand: tuples, benchmark strings,
-    an integer array, a pandas column of any of these.
+    Architectures travel as *codes*: an integer array of shape (n_architectures, `code_length`),
+    the tuple of each architecture in a row, filled up with -1 where tuples differ in length. It is
+    as narrow as the number of operations allows (`code_dtype`), int8 for up to 128. Every method
+    that takes architectures also takes what people have at hand: tuples, benchmark strings, an
+    integer array or tensor, a pandas column of any of these.
+
+    A space of your own, if no `CellSpace`, sets `name`, `title`, `operations` and `code_length`,
+    and defines `graph_batch`, `enumerate`, `is_valid`, `_parse` (text to the tuple of a code; raise
+    a `ValueError` if there is no text form) and `_example` (a tuple to show in messages). Where
+    codes hold more than operation ids, it defines `_wrong` and `_explain` as well. Two spaces are
+    equal if they are of one class and all their attributes are equal.
     """
 
     name: str
@@ -56,6 +67,15 @@ class SearchSpace(ABC):
 
     def parse(self, text: str) -> tuple[Any, ...]:
         """Read one architecture from text, the benchmark's own spelling or a written tuple.
+
+        Parameters
+        ----------
+        text : str
+
+        Returns
+        -------
+        tuple
+            The architecture's own tuple, of Python integers.
 
         Raises
         ------
@@ -102,24 +122,57 @@ class SearchSpace(ABC):
         """
 
     @abstractmethod
-    def enumerate(self) -> NDArray[np.int8]:
-        """Codes of all architectures of a finite space, in the order of `itertools.product`."""
+    def enumerate(self) -> NDArray[np.integer]:
+        """Return the codes of all architectures of a finite space.
+
+        Returns
+        -------
+        ndarray of shape (n_architectures, code_length), `code_dtype`
+            In the order of `itertools.product`.
+
+        Raises
+        ------
+        ValueError
+            There are too many.
+        """
 
     @abstractmethod
     def is_valid(self, architectures: Any) -> NDArray[np.bool_]:
-        """Tell for each architecture whether it is a valid network of the benchmark."""
+        """Tell for each architecture whether it is a valid network of the benchmark.
 
-    def to_codes(self, architectures: Any) -> NDArray[np.int8]:
+        Parameters
+        ----------
+        architectures : sequence of architectures
+            In any form that `to_codes` takes.
+
+        Returns
+        -------
+        ndarray of shape (n_architectures,), bool
+
+        Raises
+        ------
+        ValueError
+            As `to_codes`.
+        """
+
+    @property
+    def code_dtype(self) -> np.dtype[Any]:
+        """Type of codes: the smallest that holds all ids, int8 for up to 128 operations."""
+        return signed_dtype(self.first_id + len(self.operations) - 1)
+
+    def to_codes(self, architectures: Any) -> NDArray[np.integer]:
         """Check architectures and return their codes.
 
         Parameters
         ----------
-        architectures : sequence of tuple or str, ndarray, pandas Series or DataFrame
-            One item (or row) an architecture.
+        architectures : sequence of tuple or str, ndarray, tensor, pandas Series or DataFrame
+            One architecture per item, or per row. A frame of one column that holds text or tuples
+            is read as that column.
 
         Returns
         -------
-        ndarray of shape (n_architectures, code_length), int8
+        ndarray of shape (n_architectures, code_length), `code_dtype`
+            int8 for up to 128 operations.
 
         Raises
         ------
@@ -134,10 +187,36 @@ class SearchSpace(ABC):
             row = int(wrong.argmax())
             item = tuple(codes[row].tolist())
             raise ValueError(f"architecture {row} = {short(item)}: {self._explain(item)}")
-        return codes.astype(np.int8)
+        dtype = self.code_dtype
+        if codes.max() > np.iinfo(dtype).max:
+            raise ValueError(
+                f"codes hold {codes.max()}, more than code_dtype={dtype} of {self!r} can. A space "
+                "whose codes hold other numbers than operation ids must set code_dtype itself, "
+                'such as code_dtype = np.dtype("int32").'
+            )
+        return codes.astype(dtype, order="C")
 
     def _collect(self, architectures: Any) -> NDArray[np.integer]:
         """Architectures as rows of integers, not yet checked against the rules of the space."""
+        items = self._items(architectures)
+        if isinstance(items, np.ndarray) and items.ndim == 0:
+            raise ValueError(
+                f"architectures={architectures!r} is a single number. Pass a list of tuples such "
+                f"as [{self._example()}]."
+            )
+        if len(items) == 0:
+            raise ValueError(
+                "architectures is empty; at least one is needed. Pass a list of tuples such as "
+                f"[{self._example()}]."
+            )
+        codes = self._as_integers(items)
+        if codes is None:  # text, or something that one row must be blamed for
+            rows = [self._encode_one(item, row) for row, item in enumerate(items)]
+            codes = np.array(rows, dtype=np.int64)
+        return codes
+
+    def _items(self, architectures: Any) -> list[Any] | NDArray[Any]:
+        """The architectures as a list or an array, from anything that holds several."""
         if isinstance(architectures, str) or (
             isinstance(architectures, tuple)
             and architectures
@@ -147,32 +226,21 @@ class SearchSpace(ABC):
                 f"architectures={architectures!r} is one architecture; a list of architectures is "
                 f"needed. Write [{architectures!r}]."
             )
-        if not isinstance(architectures, np.ndarray):
-            if hasattr(architectures, "to_numpy"):  # pandas
-                architectures = architectures.to_numpy()
-            elif isinstance(architectures, Iterable) and not isinstance(architectures, dict):
-                architectures = list(architectures)
-            else:
-                raise ValueError(
-                    f"architectures={short(architectures)} of type "
-                    f"{type(architectures).__name__} is not a list of architectures. Pass a list "
-                    f"of tuples such as [{self._example()}], of strings, or an integer array."
-                )
-        if isinstance(architectures, np.ndarray) and architectures.ndim == 0:
+        if hasattr(architectures, "__array__"):  # arrays, pandas, and tensors of other libraries
+            architectures = to_array("architectures", architectures)
+        elif isinstance(architectures, Iterable) and not isinstance(architectures, dict | bytes):
+            return list(architectures)
+        else:
             raise ValueError(
-                f"architectures={architectures!r} is a single number. Pass a list of tuples such "
-                f"as [{self._example()}]."
+                f"architectures={short(architectures)} of type {type(architectures).__name__} is "
+                f"not a list of architectures. Pass a list of tuples such as [{self._example()}], "
+                "of strings, or an integer array."
             )
-        if len(architectures) == 0:
-            raise ValueError(
-                "architectures is empty; at least one is needed. Pass a list of tuples such as "
-                f"[{self._example()}]."
-            )
-        codes = self._as_integers(architectures)
-        if codes is None:  # text, or something that one row must be blamed for
-            rows = [self._encode_one(item, row) for row, item in enumerate(architectures)]
-            codes = np.array(rows, dtype=np.int64)
-        return codes
+        if architectures.ndim == 2 and architectures.shape[1] == 1:
+            column = architectures[:, 0]
+            if len(column) and isinstance(column[0], str | tuple | list):
+                return column
+        return architectures
 
     def _wrong(self, codes: NDArray[np.integer]) -> NDArray[np.bool_]:
         """Tell which rows break a rule of the space."""
@@ -183,11 +251,12 @@ class SearchSpace(ABC):
     def _explain(self, code: tuple[int, ...]) -> str:
         """The rule that a row of `_wrong` breaks, and the remedy."""
         position = next(i for i, op in enumerate(code) if not 0 <= op < len(self.operations))
+        meanings = [f"{i} {op}" for i, op in enumerate(self.operations)]
+        if len(meanings) > 20:
+            meanings[20:] = ["…"]
         return (
             f"operation id {code[position]} at position {position} is unknown in {self.name}. Ids "
-            f"are 0..{len(self.operations) - 1}: "
-            + ", ".join(f"{i} {op}" for i, op in enumerate(self.operations))
-            + "."
+            f"are 0..{len(self.operations) - 1}: {', '.join(meanings)}."
         )
 
     def _as_integers(self, items: Any) -> NDArray[np.integer] | None:
@@ -221,43 +290,49 @@ class SearchSpace(ABC):
             raise ValueError(f"architecture {row} = {short(item)}: {error}") from None
 
     def _check_tuple(self, item: Any) -> tuple[int, ...]:
+        """The code of one architecture given as a sequence of numbers, filled up with -1."""
         if isinstance(item, dict | bytes) or not isinstance(item, Iterable):
             raise ValueError(
                 f"type {type(item).__name__} is not an architecture. Write a tuple of "
                 f"{self.code_length} operation ids such as {self._example()}, or the benchmark's "
                 "string."
             )
-        values = list(item)
+        values = list(to_array("it", item) if hasattr(item, "__array__") else item)
         if len(values) not in (*self.lengths, self.code_length):
             raise ValueError(
                 f"it has {len(values)} entries; {self.name} needs "
                 f"{' or '.join(map(str, self.lengths))}, such as {self._example()}."
             )
-        for position, value in enumerate(values):
-            whole = isinstance(value, int | np.integer) and not isinstance(value, bool | np.bool_)
-            if not whole and not (isinstance(value, float | np.floating) and value.is_integer()):
-                raise ValueError(
-                    f"entry {position} is {value!r} of type {type(value).__name__}; it must be a "
-                    f"whole number, an operation id {self.first_id}.."
-                    f"{self.first_id + len(self.operations) - 1}."
-                    + (
-                        f" {value!r} has id {self.first_id + self.operations.index(value)}."
-                        if isinstance(value, str) and value in self.operations
-                        else ""
-                    )
-                )
-        code = [int(min(max(value, -128), 127)) for value in values]
+        code = [self._check_entry(position, value) for position, value in enumerate(values)]
         return tuple(code + [-1] * (self.code_length - len(code)))
+
+    def _check_entry(self, position: int, value: Any) -> int:
+        """One entry of a code as an integer; whether it is an id is checked by the caller."""
+        if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):  # a tensor of one number
+            value = value.item()
+        is_bool = isinstance(value, bool | np.bool_)
+        whole = isinstance(value, int | np.integer) and not is_bool
+        if not whole and not (isinstance(value, float | np.floating) and value.is_integer()):
+            last = self.first_id + len(self.operations) - 1
+            remedy = ""
+            if isinstance(value, str) and value in self.operations:
+                remedy = f" {value!r} has id {self.first_id + self.operations.index(value)}."
+            elif is_bool:
+                remedy = f" Write {int(value)} if the id is meant (.astype(int) for an array)."
+            raise ValueError(
+                f"entry {position} is {value!r} of type {type(value).__name__}; it must be a "
+                f"whole number, an operation id {self.first_id}..{last}.{remedy}"
+            )
+        return int(min(max(value, -_TOO_LARGE), _TOO_LARGE))
 
     def _parse_tuple_text(self, text: str) -> tuple[int, ...] | None:
         """A written tuple such as ``"(4, 0, 3, 1, 4, 3)"``; None if the text is not one."""
         if not _TUPLE_TEXT.fullmatch(text):
             return None
-        numbers = re.findall(r"\d+", text)
-        return self._check_tuple([int(digits) if len(digits) < 4 else 127 for digits in numbers])
+        return self._check_tuple([read_number(digits) for digits in re.findall(r"\d+", text)])
 
-    def _known(self, op: Any, where: str = "") -> int:
-        """The id of an operation's name."""
+    def _operation_id(self, op: Any, where: str = "") -> int:
+        """The id of an operation's name, counted from 0."""
         if op not in self.operations:
             raise ValueError(
                 f"{where}operation {op!r} is unknown in {self.name}; it must be one of "
@@ -270,7 +345,23 @@ class SearchSpace(ABC):
         """An architecture to show in messages."""
 
     def from_codes(self, codes: Any) -> list[tuple[int, ...]]:
-        """Architectures as a list of tuples of Python integers."""
+        """Return architectures as tuples of Python integers.
+
+        Parameters
+        ----------
+        codes : ndarray of shape (n_architectures, code_length)
+            Or architectures in any other form that `to_codes` takes.
+
+        Returns
+        -------
+        list of tuple
+            One tuple per architecture, without padding.
+
+        Raises
+        ------
+        ValueError
+            As `to_codes`.
+        """
         return list(map(self._tuple, self.to_codes(codes).tolist()))
 
     def _tuple(self, code: Sequence[int]) -> tuple[Any, ...]:
@@ -284,7 +375,7 @@ class SearchSpace(ABC):
         valid_only: bool = True,
         replace: bool = False,
         random_state: int | np.random.Generator | None = None,
-    ) -> NDArray[np.int8]:
+    ) -> NDArray[np.integer]:
         """Draw architectures uniformly at random.
 
         Parameters
@@ -300,22 +391,33 @@ class SearchSpace(ABC):
 
         Returns
         -------
-        ndarray of shape (n, code_length), int8
+        ndarray of shape (n, code_length), `code_dtype`
+
+        Raises
+        ------
+        ValueError
+            So many cannot be drawn, or `random_state` is no seed.
         """
         pool = self.enumerate()
         if valid_only:
             pool = pool[self.is_valid(pool)]
-        if not isinstance(n, int | np.integer) or n < 1 or (n > len(pool) and not replace):
-            raise ValueError(
-                f"n={n!r} cannot be drawn: it must be a whole number from 1 to {len(pool):,} (the "
-                f"{'valid ' if valid_only else ''}architectures of {self.name}), or pass "
-                "replace=True."
-            )
-        rng = np.random.default_rng(random_state)
-        return pool[rng.choice(len(pool), size=int(n), replace=replace)]
+        what = "valid architectures" if valid_only else "architectures"
+        if not len(pool):
+            raise ValueError(f"{self.name} has no {what}, so none can be drawn.")
+        n = self._check_n(n, None if replace else len(pool), f"{what} of {self.name}")
+        rng = generator(random_state)
+        return pool[rng.choice(len(pool), size=n, replace=replace)]
 
-    def neighbours(self, architecture: Any, *, valid_only: bool = True) -> NDArray[np.int8]:
-        """All architectures that differ from one in a single entry of the code.
+    def _check_n(self, n: Any, most: int | None, what: str) -> int:
+        """Read how many to draw; `most` is None where any number can be drawn."""
+        whole = isinstance(n, int | np.integer) and not isinstance(n, bool)
+        if whole and n >= 1 and (most is None or n <= most):
+            return int(n)
+        limit = "" if most is None else f" to {most:,} (the {what}), or pass replace=True"
+        raise ValueError(f"n={n!r} cannot be drawn: it must be a whole number from 1{limit}.")
+
+    def neighbours(self, architecture: Any, *, valid_only: bool = True) -> NDArray[np.integer]:
+        """Return all architectures that differ from one in a single entry of the code.
 
         In a space of cells with fixed wiring this is another operation on one edge (node). In
         NAS-Bench-101 it is an edge more or less or another operation, in DARTS another source or
@@ -330,7 +432,7 @@ class SearchSpace(ABC):
 
         Returns
         -------
-        ndarray of shape (n_neighbours, code_length), int8
+        ndarray of shape (n_neighbours, code_length), `code_dtype`
             Codes, by position and then by id; none is possible. Of the 24 in NAS-Bench-201 at most
             22 are valid: `none` on an edge may leave another edge dead.
 
@@ -348,7 +450,7 @@ class SearchSpace(ABC):
         [[0, 1, 1, 2, 1, 2], [3, 1, 1, 2, 1, 2], [4, 1, 1, 2, 1, 2]]
         """
         (code,) = self.to_codes([architecture])
-        ids = np.arange(self.first_id, self.first_id + len(self.operations), dtype=np.int8)
+        ids = np.arange(self.first_id, self.first_id + len(self.operations), dtype=code.dtype)
         position, new = np.nonzero((code[:, None] != ids) & (code[:, None] != -1))
         codes = np.repeat(code[None], len(position), axis=0)
         codes[np.arange(len(codes)), position] = ids[new]
@@ -359,14 +461,119 @@ class SearchSpace(ABC):
         return codes
 
     def position_names(self) -> list[str]:
-        """What each position of the code stands for."""
+        """Return what each position of the code stands for, one name per position."""
         return [f"position {i}" for i in range(self.code_length)]
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}()"
+        name = type(self).__name__
+        if tuple(self.operations) == tuple(getattr(type(self), "operations", ())):
+            return f"{name}()"
+        return f"{name}(operations={list(self.operations)})"
+
+    def _state(self) -> dict[str, Any]:
+        """What was set on this instance, without what is computed from it when first asked."""
+        cached = functools.cached_property
+        return {
+            key: value
+            for key, value in vars(self).items()
+            if not isinstance(getattr(type(self), key, None), cached)
+        }
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other)
+        """Equal are spaces of one class with equal attributes, whatever these are."""
+        if self is other:
+            return True
+        if type(self) is not type(other):
+            return False
+        mine, theirs = self._state(), other._state()
+        return mine.keys() == theirs.keys() and all(_same(mine[k], theirs[k]) for k in mine)
 
     def __hash__(self) -> int:
-        return hash(type(self))
+        return hash((type(self), tuple(self.operations), self.code_length))
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two attributes are equal, also where they hold arrays."""
+    try:
+        if one == other:
+            return True
+    except (TypeError, ValueError):  # arrays of several values are neither true nor false
+        pass
+    try:
+        return describe(one) == describe(other)
+    except NotKeyable:
+        return False
+
+
+def generator(random_state: Any) -> np.random.Generator:
+    """Make a generator of random numbers from a seed.
+
+    Parameters
+    ----------
+    random_state : int, numpy integer, numpy Generator or RandomState, or None
+        None gives another sequence each time.
+
+    Returns
+    -------
+    Generator
+
+    Raises
+    ------
+    ValueError
+        It is none of these, or negative.
+    """
+    if isinstance(random_state, np.random.RandomState):
+        return np.random.Generator(random_state._bit_generator)
+    if isinstance(random_state, float | np.floating) and random_state.is_integer():
+        random_state = int(random_state)
+    try:
+        if hasattr(random_state, "__index__") and not np.ndim(random_state):
+            random_state = operator.index(random_state)
+        return np.random.default_rng(random_state)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"random_state={random_state!r} is no seed. Pass a whole number from 0 such as "
+            "random_state=0, a numpy Generator, or None."
+        ) from None
+
+
+def to_array(name: str, values: Any) -> NDArray[Any]:
+    """Return a numpy array of something that can become one, such as a tensor.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument, for the message.
+    values : array, tensor, or sparse matrix
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    ValueError
+        It cannot be converted, such as a tensor on a GPU, or some of its entries are masked.
+    """
+    if np.ma.is_masked(values):
+        raise ValueError(
+            f"{name} holds masked entries, which have no value. Fill them (.filled(…)) or drop "
+            "those rows."
+        )
+    if hasattr(values, "toarray"):  # a sparse matrix
+        values = values.toarray()
+    if hasattr(values, "detach"):  # a tensor that may carry gradients
+        values = values.detach()
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"{name} of type {type(values).__name__} is no array ({error}). Write "
+            f"{name}.cpu().numpy() for a tensor, or pass a list of equally long lists."
+        ) from None
+
+
+def read_number(digits: str) -> int:
+    """Return the number that some digits write; one far too large is cut to a large one."""
+    digits = digits.lstrip("0") or "0"
+    return int(digits) if len(digits) < 10 else _TOO_LARGE

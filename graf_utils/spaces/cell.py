@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,11 +12,13 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from graf_utils.graphs import GraphBatch
-from graf_utils.spaces.base import SearchSpace
+from graf_utils._checks import short
+from graf_utils.graphs import GraphBatch, signed_dtype
+from graf_utils.spaces.base import SearchSpace, generator, to_array
 
 SKIP, NONE = "skip_connect", "none"
 _MAX_ENUMERATED = 10_000_000
+_MIN_DRAWN, _MAX_ROUNDS = 1024, 200  # cells drawn at a time, and how many times at most
 
 
 class CellSpace(SearchSpace):
@@ -63,17 +67,9 @@ class CellSpace(SearchSpace):
         ops_on: str = "edges",
         name: str = "cell",
     ) -> None:
-        self.name, self.operations = name, tuple(operations)
+        self.name = name
         self.edges = _check_edges(edges, adjacency)
-        if isinstance(operations, str) or not self.operations:
-            raise ValueError(f"operations={operations!r} must be a list of at least one name.")
-        if len(set(self.operations)) < len(self.operations) or not all(
-            isinstance(op, str) and op and not set(op) & set("[]+=,") for op in self.operations
-        ):
-            raise ValueError(
-                f"operations={list(operations)!r}: names must differ, not be empty, and hold none "
-                "of []+=, (they become column names). Rename them."
-            )
+        self.operations = _check_operations(operations)
         if ops_on not in ("edges", "nodes"):
             raise ValueError(f"ops_on={ops_on!r} is unknown; it must be 'edges' or 'nodes'.")
         self.ops_on = ops_on
@@ -94,19 +90,50 @@ class CellSpace(SearchSpace):
         raise ValueError(f"{text!r} is not a tuple such as {self._example()!r}.")
 
     def position_names(self) -> list[str]:
-        """The edges, as ``"1-2"``, or the inner nodes."""
+        """Return the edges, as ``"1-2"``, or the inner nodes, one name per position of the code."""
         if self.ops_on == "nodes":
             return [str(node) for node in self.nodes[1:-1]]
         return [f"{source}-{target}" for source, target in self.edges]
 
     def to_networkx(self, architecture: Any) -> nx.DiGraph:
-        """One cell as networkx; the operation's name is the attribute ``op`` of edge or node."""
+        """Return one cell as networkx.
+
+        Parameters
+        ----------
+        architecture : tuple or str
+
+        Returns
+        -------
+        networkx.DiGraph
+            The operation's name is the attribute ``op`` of edge or node.
+
+        Raises
+        ------
+        ValueError
+            As `to_codes`.
+        """
         (batch,) = self.graph_batch([architecture]).values()
         graph = batch.to_networkx(0)
         return nx.relabel_nodes(graph, dict(enumerate(self.nodes)))
 
     def from_networkx(self, graph: nx.DiGraph) -> tuple[int, ...]:
-        """Read a cell from a graph like the one `to_networkx` gives."""
+        """Read a cell from a graph like the one `to_networkx` gives.
+
+        Parameters
+        ----------
+        graph : networkx.DiGraph
+            With the wiring of this space, and the operations' names as attribute ``op``.
+
+        Returns
+        -------
+        tuple of int
+            The operation ids.
+
+        Raises
+        ------
+        ValueError
+            Another wiring, or an operation that is missing or unknown.
+        """
         if not isinstance(graph, nx.DiGraph) or sorted(graph.edges) != sorted(self.edges):
             edges = sorted(graph.edges) if isinstance(graph, nx.Graph) else type(graph).__name__
             raise ValueError(
@@ -116,24 +143,80 @@ class CellSpace(SearchSpace):
         places = self.edges if self.ops_on == "edges" else self.nodes[1:-1]
         attributes = graph.edges if self.ops_on == "edges" else graph.nodes
         ops = [(place, attributes[place].get("op")) for place in places]
-        return tuple(self._known(op, f"{place} has op={op!r}: ") for place, op in ops)
+        return tuple(self._operation_id(op, f"{place} has op={op!r}: ") for place, op in ops)
 
-    def enumerate(self) -> NDArray[np.int8]:
-        """Codes of all architectures, in the order of `itertools.product`.
+    def _count(self) -> int:
+        """How many architectures there are."""
+        return len(self.operations) ** self.code_length
+
+    def enumerate(self) -> NDArray[np.integer]:
+        """Return the codes of all architectures, in the order of `itertools.product`.
+
+        Returns
+        -------
+        ndarray of shape (n_architectures, code_length), `code_dtype`
 
         Raises
         ------
         ValueError
             There are more than ten million; use `sample`.
         """
-        count = len(self.operations) ** self.code_length
+        count = self._count()
         if count > _MAX_ENUMERATED:
             raise ValueError(
-                f"{self.name} has {count:,} architectures, too many to enumerate (at most "
+                f"{self.name} has {_written(count)} architectures, too many to enumerate (at most "
                 f"{_MAX_ENUMERATED:,}). Use sample."
             )
-        grid = np.indices((len(self.operations),) * self.code_length, dtype=np.int8)
-        return np.ascontiguousarray(grid.reshape(self.code_length, -1).T)
+        codes = np.empty((count, self.code_length), dtype=self.code_dtype)
+        rest = np.arange(count)
+        for position in reversed(range(self.code_length)):
+            rest, codes[:, position] = np.divmod(rest, len(self.operations))
+        return codes
+
+    def sample(
+        self,
+        n: int,
+        *,
+        valid_only: bool = True,
+        replace: bool = False,
+        random_state: int | np.random.Generator | None = None,
+    ) -> NDArray[np.integer]:
+        """Draw architectures uniformly at random.
+
+        See `SearchSpace.sample`. A space too large to list is drawn from without listing it: cells
+        are drawn one by one, those that are invalid or drawn before are drawn again.
+
+        Raises
+        ------
+        ValueError
+            So many cannot be drawn, `random_state` is no seed, or of a space too large to list
+            hardly any cell is valid.
+        """
+        count = self._count()
+        if count <= _MAX_ENUMERATED:
+            return super().sample(
+                n, valid_only=valid_only, replace=replace, random_state=random_state
+            )
+        n = self._check_n(
+            n, None if replace else min(count, 10**18), f"architectures of {self.name}"
+        )
+        rng = generator(random_state)
+        shape = max(n, _MIN_DRAWN), self.code_length
+        codes = np.empty((0, self.code_length), dtype=self.code_dtype)
+        for _ in range(_MAX_ROUNDS):
+            drawn = rng.integers(0, len(self.operations), shape, dtype=self.code_dtype)
+            if valid_only:
+                drawn = drawn[self.is_valid(drawn)]
+            codes = np.concatenate([codes, drawn])
+            if not replace:
+                first = np.unique(codes, axis=0, return_index=True)[1]
+                codes = codes[np.sort(first)]
+            if len(codes) >= n:
+                return codes[:n]
+        raise ValueError(
+            f"only {len(codes):,} of {_MAX_ROUNDS * shape[0]:,} cells drawn from {self.name} are "
+            f"valid and differ; n={n:,} were to be drawn. Pass valid_only=False, or a smaller n."
+        )
 
     def graph_batch(self, architectures: Any) -> dict[str, GraphBatch]:
         """Turn cells into graphs with nodes 0 (input) to n - 1 (output).
@@ -146,35 +229,55 @@ class CellSpace(SearchSpace):
         if self.ops_on == "edges":
             return {"": GraphBatch(self.labels, len(self.nodes), edges, codes, node_names=names)}
         first, last = map(self.labels.index, self.free)
-        ops = np.pad(codes + np.int8(len(self.labels) - len(self.operations)), ((0, 0), (1, 1)))
+        ops = np.empty((len(codes), len(self.nodes)), dtype=signed_dtype(len(self.labels)))
         ops[:, 0], ops[:, -1] = first, last
+        ops[:, 1:-1] = codes
+        ops[:, 1:-1] += len(self.labels) - len(self.operations)
         present = np.ones((1, len(edges)), dtype=bool)
         batch = GraphBatch.on_nodes(self.labels, edges, present, ops, self.free)
         return {"": replace(batch, node_names=names)}
 
-    def prune(self, architectures: Any) -> NDArray[np.int8]:
+    def prune(self, architectures: Any) -> NDArray[np.integer]:
         """Set to `none` what cannot carry signal.
 
         With operations on edges, an edge survives if and only if it lies on an input-output path
         free of `none`. Spaces with operations on nodes, or without `none`, stay as they are.
+
+        Parameters
+        ----------
+        architectures : sequence of architectures
+            In any form that `to_codes` takes.
+
+        Returns
+        -------
+        ndarray of shape (n_architectures, code_length), `code_dtype`
+
+        Raises
+        ------
+        ValueError
+            As `to_codes`.
         """
-        codes = self.to_codes(architectures).copy()
+        codes = self.to_codes(architectures)
         if NONE not in self.operations or self.ops_on == "nodes":
             return codes
         none = self.operations.index(NONE)
+        position_of = {edge: position for position, edge in enumerate(self.edges)}
         for edges, here, there, start in (
             (sorted(self.edges), 0, 1, self.nodes[0]),
             (sorted(self.edges, key=lambda edge: -edge[1]), 1, 0, self.nodes[-1]),
         ):
             alive = {node: np.full(len(codes), node == start) for node in self.nodes}
             for edge in edges:
-                position = self.edges.index(edge)
+                position = position_of[edge]
                 codes[~alive[edge[here]], position] = none
                 alive[edge[there]] |= codes[:, position] != none
         return codes
 
     def is_valid(self, architectures: Any) -> NDArray[np.bool_]:
-        """A cell is valid if `prune` leaves it as it is."""
+        """Tell which cells `prune` leaves as they are.
+
+        See `SearchSpace.is_valid`.
+        """
         codes = self.to_codes(architectures)
         return (self.prune(codes) == codes).all(axis=1)
 
@@ -188,6 +291,7 @@ class CellSpace(SearchSpace):
         Parameters
         ----------
         architectures : sequence of architectures
+            In any form that `to_codes` takes.
         zeros : {"kept", "dropped"}
             ``"kept"`` is the rule of NAS-Bench-201 (Dong & Yang, 2020): 6,466 classes in its 15,625
             cells. It compares text, shows a ``#`` for each absent addend, and so tells some cells
@@ -197,7 +301,12 @@ class CellSpace(SearchSpace):
         Returns
         -------
         list of str
-            An expression a cell.
+            One expression per cell.
+
+        Raises
+        ------
+        ValueError
+            An unknown rule, or as `to_codes`.
         """
         if zeros not in ("kept", "dropped"):
             raise ValueError(f"zeros={zeros!r} is not a rule; it must be 'kept' or 'dropped'.")
@@ -221,52 +330,111 @@ class CellSpace(SearchSpace):
         return expressions
 
     def classes(self, architectures: Any, *, zeros: str = "kept") -> NDArray[np.intp]:
-        """The isomorphism class of each cell as an integer, equal for equal `canonical` forms."""
+        """Number the isomorphism classes of cells.
+
+        Parameters
+        ----------
+        architectures : sequence of architectures
+            In any form that `to_codes` takes.
+        zeros : {"kept", "dropped"}
+            See `canonical`.
+
+        Returns
+        -------
+        ndarray of shape (n_architectures,)
+            Equal numbers for equal `canonical` forms.
+
+        Raises
+        ------
+        ValueError
+            As `canonical`.
+        """
         return np.unique(self.canonical(architectures, zeros=zeros), return_inverse=True)[1]
 
     def __repr__(self) -> str:
-        if type(self) is not CellSpace:
+        if hasattr(type(self), "operations"):  # a class with operations of its own
             return super().__repr__()
         edges, ops = list(self.edges), list(self.operations)
-        return f"CellSpace({ops}, {edges}, ops_on={self.ops_on!r}, name={self.name!r})"
+        arguments = f"{ops}, {edges}, ops_on={self.ops_on!r}, name={self.name!r}"
+        return f"{type(self).__name__}({arguments})"
 
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and repr(self) == repr(other)
 
-    def __hash__(self) -> int:
-        return hash(repr(self))
+def _written(count: int) -> str:
+    """A number for people, a very large one as a power of ten."""
+    digits = len(str(count)) if count < 10**100 else int(math.log10(count)) + 1
+    return f"{count:,}" if digits <= 15 else f"about 10**{digits - 1}"
+
+
+def _check_operations(operations: Any) -> tuple[str, ...]:
+    """Names of operations: at least one, all different, fit for names of columns."""
+    if isinstance(operations, str) or not isinstance(operations, Iterable):
+        raise ValueError(f"operations={operations!r} must be a list of at least one name.")
+    names = tuple(operations)
+    if not names:
+        raise ValueError(f"operations={operations!r} must be a list of at least one name.")
+    if not all(isinstance(op, str) and op and not set(op) & set("[]+=,") for op in names) or len(
+        set(names)
+    ) < len(names):
+        raise ValueError(
+            f"operations={short(list(names))}: names must differ, not be empty, and hold none of "
+            "[]+=, (they become column names). Rename them."
+        )
+    return tuple(map(str, names))
 
 
 def _check_edges(edges: Any, adjacency: Any) -> tuple[tuple[int, int], ...]:
     """Edges of a wiring in which every node lies on an input-output path."""
     if (edges is None) == (adjacency is None):
         raise ValueError("Give either edges=[(0, 1), ...] or adjacency=[[0, 1], ...], one of them.")
-    if adjacency is not None:
-        matrix = np.asarray(adjacency)
-        if matrix.ndim != 2 or len(set(matrix.shape)) != 1 or not np.isin(matrix, (0, 1)).all():
-            raise ValueError(f"adjacency={adjacency!r} must be a square matrix of 0 and 1.")
-        edges = np.argwhere(matrix).tolist()
-    pairs = [tuple(edge) for edge in edges]
+    pairs = _pairs(edges) if adjacency is None else _pairs_of_matrix(adjacency)
     if not pairs:
         raise ValueError(
             "edges is empty; at least one edge from the input to the output is needed."
         )
-    for pair in pairs:
-        if len(pair) != 2 or not all(isinstance(node, int | np.integer) for node in pair):
-            raise ValueError(f"edge {pair!r} is not a pair of node numbers such as (0, 1).")
+    for pair, times in Counter(pairs).items():
         if pair[0] >= pair[1]:
             raise ValueError(
                 f"edge {pair} must go from a lower to a higher node (no cycles). Number the nodes "
                 "in topological order."
             )
-        if pairs.count(pair) > 1:
-            raise ValueError(f"edge {pair} is given {pairs.count(pair)} times; name each once.")
+        if times > 1:
+            raise ValueError(f"edge {pair} is given {times} times; name each once.")
+    _check_paths(pairs)
+    return tuple(pairs)
+
+
+def _pairs(edges: Any) -> list[tuple[int, int]]:
+    """Edges as pairs of Python integers."""
+    if hasattr(edges, "__array__"):
+        edges = to_array("edges", edges).tolist()
+    if isinstance(edges, str | nx.Graph) or not isinstance(edges, Iterable):
+        raise ValueError(
+            f"edges={short(edges)} of type {type(edges).__name__} is not a list of pairs such as "
+            "[(0, 1), (1, 2)]. Of a networkx graph, pass its edges: edges=graph.edges."
+        )
+    pairs = [tuple(edge) if isinstance(edge, Iterable) else (edge,) for edge in edges]
+    for pair in pairs:
+        if len(pair) != 2 or not all(isinstance(node, int | np.integer) for node in pair):
+            raise ValueError(f"edge {pair!r} is not a pair of node numbers such as (0, 1).")
+    return [(int(source), int(target)) for source, target in pairs]
+
+
+def _pairs_of_matrix(adjacency: Any) -> list[tuple[int, int]]:
+    """Edges of an adjacency matrix, row by row."""
+    matrix = to_array("adjacency", adjacency)
+    if matrix.ndim != 2 or len(set(matrix.shape)) != 1 or not np.isin(matrix, (0, 1)).all():
+        raise ValueError(f"adjacency={adjacency!r} must be a square matrix of 0 and 1.")
+    return [(source, target) for source, target in np.argwhere(matrix).tolist()]
+
+
+def _check_paths(pairs: list[tuple[int, int]]) -> None:
+    """Raise if a node lies on no path from the lowest node to the highest."""
     low, high = min(map(min, pairs)), max(map(max, pairs))
+    sources, targets = {source for source, _ in pairs}, {target for _, target in pairs}
     for node in range(low, high + 1):
-        for side, end, missing in ((1, low, "enters"), (0, high, "leaves")):
-            if node != end and all(pair[side] != node for pair in pairs):
+        for ends, end, missing in ((targets, low, "enters"), (sources, high, "leaves")):
+            if node != end and node not in ends:
                 raise ValueError(
-                    f"edges={pairs}: no edge {missing} node {node}; every node must lie on a path "
-                    f"from the input {low} to the output {high}. Add an edge or renumber."
+                    f"edges={short(pairs)}: no edge {missing} node {node}; every node must lie on "
+                    f"a path from the input {low} to the output {high}. Add an edge or renumber."
                 )
-    return tuple((int(source), int(target)) for source, target in pairs)

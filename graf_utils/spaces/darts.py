@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
+from graf_utils._checks import short
 from graf_utils.graphs import ABSENT, GraphBatch
-from graf_utils.spaces.base import SearchSpace
+from graf_utils.spaces.base import SearchSpace, generator, read_number
 
 _NODES = 4
 _SLOTS = [(source, 2 + k) for k in range(_NODES) for source in range(k + 2)]
 _OUT = [(2 + k, 2 + _NODES) for k in range(_NODES)]
 _PAIR = r"\(\s*['\"]([^'\"]*)['\"]\s*,\s*(\d+)\s*\)"
 _LIST = rf"\[\s*((?:{_PAIR}\s*,?\s*)*)\]"
-_CONCAT = r"(?:range\(\s*2\s*,\s*6\s*\)|[\[(]\s*2\s*,\s*3\s*,\s*4\s*,\s*5\s*,?\s*[\])])"
+_CONCAT = r"(range\(\s*\d+\s*,\s*\d+\s*\)|[\[(][\s\d,]*[\])])"
+_JOINED = list(range(2, 2 + _NODES))
 _GENOTYPE = re.compile(
     rf"\s*Genotype\(\s*normal\s*=\s*{_LIST}\s*,\s*normal_concat\s*=\s*{_CONCAT}\s*,"
     rf"\s*reduce\s*=\s*{_LIST}\s*,\s*reduce_concat\s*=\s*{_CONCAT}\s*,?\s*\)\s*"
@@ -73,8 +76,10 @@ class DARTS(SearchSpace):
 
     def _check_tuple(self, item: Any) -> tuple[int, ...]:
         if hasattr(item, "normal") and hasattr(item, "reduce"):  # a genotype namedtuple
+            for cell in self.cells:
+                _check_joined(cell, getattr(item, f"{cell}_concat", _JOINED))
             item = [
-                [(source, self._known(op)) for op, source in cell]
+                [(source, self._operation_id(op)) for op, source in cell]
                 for cell in (item.normal, item.reduce)
             ]
         try:
@@ -125,7 +130,7 @@ class DARTS(SearchSpace):
         plain = re.sub(r"\s", "", text).replace("[", "(").replace("]", ")")
         if not re.fullmatch(r"\(\(N{8}\),\(N{8}\)\)", re.sub(r"\(\d+,\d+\),?", "N", plain)):
             return None
-        numbers = [_number(digits) for digits in re.findall(r"\d+", plain)]
+        numbers = [read_number(digits) for digits in re.findall(r"\d+", plain)]
         return self._check_tuple(np.reshape(numbers, (2, 8, 2)).tolist())
 
     def _parse(self, text: str) -> tuple[int, ...]:
@@ -136,9 +141,17 @@ class DARTS(SearchSpace):
                 '0), ...], normal_concat=range(2, 6), reduce=[...], reduce_concat=range(2, 6))", '
                 "with nodes 2 to 5 joined, nor a pair of lists of 8 pairs (source, operation id)."
             )
-        cells = [re.findall(_PAIR, match.group(1)), re.findall(_PAIR, match.group(4))]
+        normal, _, _, normal_concat, reduce, _, _, reduce_concat = match.groups()
+        for cell, text_of_nodes in zip(self.cells, (normal_concat, reduce_concat), strict=True):
+            nodes = [read_number(digits) for digits in re.findall(r"\d+", text_of_nodes)]
+            is_range = text_of_nodes.startswith("range")
+            _check_joined(cell, range(*nodes) if is_range else nodes)
+        cells = [re.findall(_PAIR, part) for part in (normal, reduce)]
         return self._check_tuple(
-            [[(_number(source), self._known(op)) for op, source in cell] for cell in cells]
+            [
+                [(read_number(source), self._operation_id(op)) for op, source in cell]
+                for cell in cells
+            ]
         )
 
     def _tuple(self, code: Any) -> tuple[Any, ...]:
@@ -146,26 +159,68 @@ class DARTS(SearchSpace):
         return tuple(pairs[:8]), tuple(pairs[8:])
 
     def to_string(self, architecture: Any) -> str:
-        """One architecture as the text of a genotype."""
+        """Write one architecture as the text of a genotype.
+
+        Parameters
+        ----------
+        architecture : pair of cells, genotype or str
+
+        Returns
+        -------
+        str
+
+        Raises
+        ------
+        ValueError
+            As `to_codes`.
+        """
         ((normal, reduce),) = self.from_codes([architecture])
-        lists = [[(self.operations[op], source) for source, op in c] for c in (normal, reduce)]
+        lists = [
+            [(self.operations[op], source) for source, op in cell] for cell in (normal, reduce)
+        ]
         return (
             f"Genotype(normal={lists[0]}, normal_concat=[2, 3, 4, 5], "
             f"reduce={lists[1]}, reduce_concat=[2, 3, 4, 5])"
         )
 
     def to_networkx(self, architecture: Any) -> dict[str, nx.DiGraph]:
-        """The two cells as networkx, nodes named, operations as the edge attribute ``op``."""
+        """Return the two cells as networkx.
+
+        Parameters
+        ----------
+        architecture : pair of cells, genotype or str
+
+        Returns
+        -------
+        dict of str to networkx.DiGraph
+            By the names of the cells; nodes are named, operations are the edge attribute ``op``.
+
+        Raises
+        ------
+        ValueError
+            As `to_codes`.
+        """
         names = dict(enumerate((*self.inputs, "0", "1", "2", "3", "c_{k}")))
         batches = self.graph_batch([architecture])
-        return {cell: nx.relabel_nodes(b.to_networkx(0), names) for cell, b in batches.items()}
+        return {
+            cell: nx.relabel_nodes(batch.to_networkx(0), names) for cell, batch in batches.items()
+        }
 
-    def enumerate(self) -> NDArray[np.int8]:
-        """The space has about 10**18 architectures; this raises a `ValueError`."""
+    def enumerate(self) -> NDArray[np.integer]:
+        """Refuse: the space has about 10**18 architectures.
+
+        Raises
+        ------
+        ValueError
+            Always.
+        """
         raise ValueError("darts has 1.1e18 architectures, too many to enumerate. Use sample.")
 
     def is_valid(self, architectures: Any) -> NDArray[np.bool_]:
-        """Every genotype that passes the checks of `to_codes` is valid."""
+        """Return True for each genotype that passes the checks of `to_codes`.
+
+        See `SearchSpace.is_valid`.
+        """
         return np.ones(len(self.to_codes(architectures)), dtype=bool)
 
     def sample(
@@ -175,27 +230,42 @@ class DARTS(SearchSpace):
         valid_only: bool = True,
         replace: bool = True,
         random_state: int | np.random.Generator | None = None,
-    ) -> NDArray[np.int8]:
+    ) -> NDArray[np.integer]:
         """Draw genotypes uniformly, the smaller source of each node first.
 
         See `SearchSpace.sample`. In a space of 10**18 repeats do not occur; with
         ``replace=False`` they are ruled out.
         """
-        if not isinstance(n, int | np.integer) or n < 1:
-            raise ValueError(f"n={n!r} cannot be drawn: it must be a whole number from 1.")
-        rng = np.random.default_rng(random_state)
-        codes = np.empty((int(n), 2, _NODES, 2, 2), dtype=np.int8)
+        n = self._check_n(n, None, "")
+        rng = generator(random_state)
+        codes = np.empty((n, 2, _NODES, 2, 2), dtype=np.int8)
         codes[..., 1] = rng.integers(0, len(self.operations), codes.shape[:-1])
         for k in range(_NODES):
             choices = np.array(list(itertools.combinations(range(k + 2), 2)))
-            codes[:, :, k, :, 0] = choices[rng.integers(0, len(choices), (int(n), 2))]
+            codes[:, :, k, :, 0] = choices[rng.integers(0, len(choices), (n, 2))]
         codes = codes.reshape(-1, 32)
         if not replace and len(np.unique(codes, axis=0)) < n:
             return self.sample(n, replace=False, random_state=rng)
         return codes
 
     def canonical(self, architectures: Any) -> list[str]:
-        """Each architecture with the two inputs of every node in the order of their sources."""
+        """Write architectures with the two inputs of each node in the order of their sources.
+
+        Parameters
+        ----------
+        architectures : sequence of architectures
+            In any form that `to_codes` takes.
+
+        Returns
+        -------
+        list of str
+            One text per architecture, equal for architectures that differ in this order only.
+
+        Raises
+        ------
+        ValueError
+            As `to_codes`.
+        """
         codes = self.to_codes(architectures).reshape(-1, 2 * _NODES, 2, 2)
         order = codes[..., 0].argsort(axis=2)[..., None]
         ordered = np.take_along_axis(codes, order, axis=2).reshape(-1, 32)
@@ -221,5 +291,12 @@ class DARTS(SearchSpace):
         return batches
 
 
-def _number(digits: str) -> int:
-    return int(digits) if len(digits) < 3 else 127
+def _check_joined(cell: str, nodes: Any) -> None:
+    """Raise if a cell's output does not join the four inner nodes."""
+    listed = list(itertools.islice(nodes, 20)) if isinstance(nodes, Iterable) else [nodes]
+    if sorted(set(map(str, listed))) != list(map(str, _JOINED)):
+        raise ValueError(
+            f"{cell}_concat={short(nodes)} joins the nodes {listed}; in the DARTS space of "
+            f"NAS-Bench-301 the output joins all inner nodes, {cell}_concat=range(2, 6). An "
+            "architecture that leaves one out is none of this space."
+        )

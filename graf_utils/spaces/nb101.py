@@ -6,7 +6,7 @@ import functools
 import hashlib
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,15 @@ from numpy.typing import NDArray
 
 from graf_utils._files import replacing
 from graf_utils.graphs import ABSENT, GraphBatch
-from graf_utils.spaces.base import SearchSpace
+from graf_utils.spaces.base import SearchSpace, to_array
 
 _MAX_NODES, _MAX_EDGES = 7, 9
 _PAIRS = tuple(itertools.combinations(range(_MAX_NODES), 2))
 _PUBLISHED = {0: -1, 1: -2, 2: 2, 3: 1, 4: 0}
 """The benchmark's own number of each operation, which its hash is made of."""
 _CACHE = "nb101-hashes-1.npz"
+_HASHES_SHA256 = "d3332c0348a4fb1e6fb492887cab04e25624b9787a62346545992ec61746c1a6"
+"""Of the hashes of all cells in the order of `enumerate`, 32 bytes each."""
 
 
 class NB101(SearchSpace):
@@ -75,15 +77,20 @@ class NB101(SearchSpace):
         broken = np.ones(len(codes), dtype=bool)
         for rows, matrix, ops in self._groups(codes):
             n = matrix.shape[1]
-            upper = np.triu(np.ones((n, n), dtype=bool), 1)
-            good = ((matrix == 0) | ((matrix == 1) & upper)).all(axis=(1, 2))
-            good &= (ops[:, 0] == 0) & (ops[:, -1] == 1)
-            good &= ((ops[:, 1:-1] >= 2) & (ops[:, 1:-1] <= 4)).all(axis=1)
-            good &= (codes[rows, n * (n + 1) :] == -1).all(axis=1)
+            # Architectures along the last axis: each rule is then a few operations on long rows.
+            entries = np.ascontiguousarray(matrix.reshape(-1, n * n).T)
+            nodes = np.ascontiguousarray(ops.T)
+            padding = np.ascontiguousarray(codes[rows, n * (n + 1) :].T)
+            lower = np.tril(np.ones((n, n), dtype=bool)).ravel()
+            good = ((entries == 0) | (entries == 1)).all(axis=0) & ~entries[lower].any(axis=0)
+            good &= (nodes[0] == 0) & (nodes[-1] == 1)
+            good &= ((nodes[1:-1] >= 2) & (nodes[1:-1] <= 4)).all(axis=0)
+            good &= (padding == -1).all(axis=0)
             if not form_only:
-                good &= matrix.sum(axis=(1, 2)) <= _MAX_EDGES
-                good &= matrix.any(axis=1)[:, 1:].all(axis=1)
-                good &= matrix.any(axis=2)[:, :-1].all(axis=1)
+                edges = entries.reshape(n, n, -1) != 0
+                good &= edges.sum(axis=(0, 1)) <= _MAX_EDGES
+                good &= edges.any(axis=0)[1:].all(axis=0)
+                good &= edges.any(axis=1)[:-1].all(axis=0)
             broken[rows] = ~good
         return broken
 
@@ -121,14 +128,15 @@ class NB101(SearchSpace):
             if (v and not matrix[:, v].any()) or (v < n - 1 and not matrix[v].any())
         )
         return (
-            f"node {node} lies on no input-output path; every node must. Use prune, which removes "
-            "such nodes."
+            f"node {node} lies on no input-output path; every node must. Use prune([architecture]) "
+            "of a tuple, or from_matrix(matrix, ops, prune=True), which remove such nodes."
         )
 
     def is_valid(self, architectures: Any) -> NDArray[np.bool_]:
         """Tell which are cells of the benchmark: at most nine edges, no dangling node.
 
         Unlike the other methods it takes graphs with these faults; other faults are errors.
+        See `SearchSpace.is_valid`.
         """
         return ~self._broken(self._graphs(architectures))
 
@@ -140,13 +148,23 @@ class NB101(SearchSpace):
             self.to_codes(codes[wrong][:1])  # raises
         return codes
 
-    def prune(self, architectures: Any) -> NDArray[np.int8]:
+    def prune(self, architectures: Any) -> NDArray[np.integer]:
         """Remove nodes that lie on no input-output path; what is left must be a cell.
+
+        Parameters
+        ----------
+        architectures : sequence of architectures
+            Tuples, text or codes; unlike elsewhere, nodes may lie on no path.
+
+        Returns
+        -------
+        ndarray of shape (n_architectures, 56), int8
 
         Raises
         ------
         ValueError
-            Nothing leads from the input to the output, or more than nine edges remain.
+            Nothing leads from the input to the output, more than nine edges remain, or something
+            is no labelled acyclic graph.
         """
         kept_cells = []
         for code in self._graphs(architectures).tolist():
@@ -174,22 +192,85 @@ class NB101(SearchSpace):
             f"ids, such as {self._example()!r}. A hash is read by from_hash."
         )
 
-    def from_matrix(self, matrix: Any, ops: Iterable[str | int]) -> tuple[int, ...]:
-        """A cell from its adjacency matrix and the names (or ids) of its nodes' operations."""
-        ops = [op if isinstance(op, int | np.integer) else self._known(op) for op in ops]
-        if np.shape(matrix) != (len(ops), len(ops)) or not 2 <= len(ops) <= _MAX_NODES:
+    def from_matrix(
+        self, matrix: Any, ops: Iterable[str | int], *, prune: bool = False
+    ) -> tuple[int, ...]:
+        """Read a cell from its adjacency matrix and the operations of its nodes.
+
+        Parameters
+        ----------
+        matrix : array-like of shape (n_nodes, n_nodes)
+            Upper triangular, of 0 and 1 or of booleans; also a tensor, a frame or a sparse matrix.
+        ops : sequence of str or int
+            Names or ids of the operations, ``input`` first and ``output`` last.
+        prune : bool
+            Remove nodes that lie on no input-output path (see `prune`).
+
+        Returns
+        -------
+        tuple of int
+            The matrix, row by row, followed by the operation ids.
+
+        Raises
+        ------
+        ValueError
+            The shapes do not fit, an operation is unknown, or it is no cell.
+
+        Examples
+        --------
+        >>> dangling = [[0, 1, 1], [0, 0, 0], [0, 0, 0]]
+        >>> NB101().from_matrix(dangling, ["input", "maxpool3x3", "output"], prune=True)
+        (0, 1, 0, 0, 0, 1)
+        """
+        values = to_array("matrix", matrix)
+        if values.dtype == bool:
+            values = values.astype(int)
+        if hasattr(ops, "__array__"):
+            ops = to_array("ops", ops).tolist()
+        ids = [op if isinstance(op, int | np.integer) else self._operation_id(op) for op in ops]
+        if values.shape != (len(ids), len(ids)) or not 2 <= len(ids) <= _MAX_NODES:
             raise ValueError(
-                f"matrix of shape {np.shape(matrix)} with {len(ops)} operations; a cell has 2 to "
-                f"{_MAX_NODES} nodes, a square matrix and one operation a node."
+                f"matrix of shape {values.shape} with {len(ids)} operations; a cell has 2 to "
+                f"{_MAX_NODES} nodes, a square matrix and one operation per node."
             )
-        return self.from_codes([(*np.asarray(matrix).ravel().tolist(), *ops)])[0]
+        cells = [(*values.ravel().tolist(), *ids)]
+        return self.from_codes(self.prune(cells) if prune else cells)[0]
 
     def to_string(self, architecture: Any) -> str:
-        """One architecture as a written tuple."""
+        """Write one architecture as a tuple.
+
+        Parameters
+        ----------
+        architecture : tuple or str
+
+        Returns
+        -------
+        str
+
+        Raises
+        ------
+        ValueError
+            As `to_codes`.
+        """
         return str(self.from_codes([architecture])[0])
 
     def to_networkx(self, architecture: Any) -> nx.DiGraph:
-        """One cell as networkx, nodes 0 to n - 1, the operation's name as node attribute ``op``."""
+        """Return one cell as networkx.
+
+        Parameters
+        ----------
+        architecture : tuple or str
+
+        Returns
+        -------
+        networkx.DiGraph
+            Nodes 0 to n - 1; the operation's name is the node attribute ``op``.
+
+        Raises
+        ------
+        ValueError
+            As `to_codes`.
+        """
         (batch,) = self.graph_batch([architecture]).values()
         graph = batch.to_networkx(0)
         return nx.convert_node_labels_to_integers(graph, ordering="sorted")
@@ -212,62 +293,100 @@ class NB101(SearchSpace):
 
     # --- the whole space ---
 
-    def enumerate(self) -> NDArray[np.int8]:
-        """Codes of all 423,624 distinct cells, in the benchmark's order and numbering.
+    def enumerate(self) -> NDArray[np.integer]:
+        """Return the codes of all 423,624 distinct cells, in the benchmark's order and numbering.
 
         Of each set of isomorphic cells it gives the one the benchmark lists: fewest nodes, then
         the smallest number whose binary digits are the matrix by columns, then the first
-        operations in the order conv3x3, conv1x1, maxpool. The array is shared and read-only.
+        operations in the order conv3x3, conv1x1, maxpool.
+
+        Returns
+        -------
+        ndarray of shape (423624, 56), int8
+            Shared and read-only.
         """
         return _all_cells()
 
     def module_hash(self, architectures: Any) -> list[str]:
-        """The published hash of each cell, equal for isomorphic cells.
+        """Return the published hash of each cell, equal for isomorphic cells.
 
-        Each node starts from the digest of its degrees and operation, and is then renewed once a
-        node by the digest of its neighbours' sorted digests and its own (Ying et al., 2019, S1).
+        Each node starts from the digest of its degrees and operation, and is then renewed as often
+        as there are nodes by the digest of its neighbours' sorted digests and its own (Ying et al.,
+        2019, S1).
+
+        Parameters
+        ----------
+        architectures : sequence of architectures
+            In any form that `to_codes` takes.
+
+        Returns
+        -------
+        list of str
+            32 hexadecimal digits per architecture.
+
+        Raises
+        ------
+        ValueError
+            As `to_codes`.
         """
-        hashes = [""] * len(codes := self.to_codes(architectures))
+        codes = self.to_codes(architectures)
+        hashes = [""] * len(codes)
         for rows, matrices, ops in self._groups(codes):
             wirings, which = np.unique(matrices, axis=0, return_inverse=True)
-            ins = [[np.flatnonzero(column).tolist() for column in m.T] for m in wirings]
-            outs = [[np.flatnonzero(row).tolist() for row in m] for m in wirings]
+            sources = [[np.flatnonzero(column).tolist() for column in m.T] for m in wirings]
+            targets = [[np.flatnonzero(row).tolist() for row in m] for m in wirings]
             for row, w, labels in zip(rows.tolist(), which.tolist(), ops.tolist(), strict=True):
-                hashes[row] = _hash(ins[w], outs[w], labels)
+                hashes[row] = _hash(sources[w], targets[w], labels)
         return hashes
 
     canonical = module_hash
 
     def hashes(self) -> NDArray[np.bytes_]:
-        """`module_hash` of all cells of `enumerate`, as bytes of length 32.
+        """Return `module_hash` of all cells of `enumerate`.
 
         The first call computes them (about a minute) and stores them in the user's cache folder.
+        What is read back from there is checked, and computed anew if it is damaged.
+
+        Returns
+        -------
+        ndarray of shape (423624,), bytes of length 32
         """
         return _all_hashes()
 
-    def from_hash(self, hashes: Iterable[str]) -> NDArray[np.int8]:
-        """Codes of the cells with these hashes.
+    def from_hash(self, hashes: Iterable[str]) -> NDArray[np.integer]:
+        """Return the codes of the cells with these hashes.
+
+        Parameters
+        ----------
+        hashes : sequence of str
+            As `module_hash` gives them.
+
+        Returns
+        -------
+        ndarray of shape (n_hashes, 56), int8
 
         Raises
         ------
         ValueError
-            A hash is of no cell of the benchmark.
+            One hash instead of a list of them, or a hash of no cell of the benchmark.
         """
-        wanted = list(hashes)
-        for item in wanted:
+        if isinstance(hashes, str):
+            raise ValueError(f"hashes={hashes!r} is one hash; write [{hashes!r}].")
+        items = list(hashes)
+        for item in items:
             if not isinstance(item, str) or not re.fullmatch(r"[0-9a-f]{32}", item):
                 raise ValueError(
                     f"{item!r} is not a hash; it must be text of 32 hexadecimal digits, as "
                     "module_hash gives."
                 )
-        known = self.hashes()
-        order = _hash_order()
-        found = np.searchsorted(known, np.array(wanted, dtype="S32"), sorter=order)
-        rows = order[np.minimum(found, len(known) - 1)]
-        missing = known[rows] != np.array(wanted, dtype="S32")
+        stored, order = self.hashes(), _hash_order()
+        keys = np.array(items, dtype="S32")
+        places = np.searchsorted(stored, keys, sorter=order)
+        rows = order[np.minimum(places, len(stored) - 1)]
+        missing = stored[rows] != keys
         if missing.any():
             raise ValueError(
-                f"hash {wanted[int(missing.argmax())]!r} is of none of the {len(known):,} cells of "
+                f"hash {items[int(missing.argmax())]!r} is of none of the {len(stored):,} cells of "
                 "NAS-Bench-101. Hashes of cells must be taken after prune."
             )
         return self.enumerate()[rows]
@@ -304,64 +423,78 @@ def _first_digest(degrees_and_op: tuple[int, int, int]) -> bytes:
 
 
 @functools.lru_cache(maxsize=1)
-def _all_cells() -> NDArray[np.int8]:
+def _all_cells() -> NDArray[np.integer]:
     """All cells up to isomorphism: wirings first, then the operations on each."""
-    parts = []
-    for n in range(2, _MAX_NODES + 1):
-        pairs = [(u, v) for v in range(n) for u in range(v)]  # bits count by columns
-        wirings = np.arange(2 ** len(pairs), dtype=np.int64)
-        wirings = wirings[np.bitwise_count(wirings) <= _MAX_EDGES]
-        for node in range(n):
-            for side, end in ((0, n - 1), (1, 0)):
-                touching = sum(1 << k for k, pair in enumerate(pairs) if pair[side] == node)
-                if node != end:
-                    wirings = wirings[(wirings & touching) != 0]
-        # Renaming the inner nodes moves the bits; the least result names the isomorphism class.
-        renamings = [(0, *p, n - 1) for p in itertools.permutations(range(1, n - 1))]
-        moved = np.array([[2.0 ** (n * p[u] + p[v]) for u, v in pairs] for p in renamings]).T
-        bits = ((wirings[:, None] >> np.arange(len(pairs))) & 1).astype(float)
-        least = np.full(len(bits), np.inf)
-        for block in np.array_split(np.arange(len(renamings)), max(1, len(renamings) // 12)):
-            np.minimum(least, (bits @ moved[:, block]).min(axis=1), out=least)
-        first = np.sort(np.unique(least, return_index=True)[1])
-        ops = np.array(list(itertools.product(range(3), repeat=n - 2)), dtype=np.int64)
-        powers = 3 ** np.arange(n - 2)[::-1]
-        rank = ops @ powers
-        for wiring in bits[first]:
-            images = wiring @ moved
-            symmetries = [p for p, code in zip(renamings, images, strict=True) if code == images[0]]
-            same = [ops[:, [q - 1 for q in p[1:-1]]] @ powers for p in symmetries]
-            chosen = 4 - ops[rank <= np.min(same, axis=0)]
-            cells = np.full((len(chosen), _MAX_NODES * (_MAX_NODES + 1)), -1, dtype=np.int8)
-            cells[:, : n * n] = 0
-            for k, (u, v) in enumerate(pairs):
-                cells[:, u * n + v] = wiring[k]
-            cells[:, n * n], cells[:, n * n + n - 1] = 0, 1
-            cells[:, n * n + 1 : n * n + n - 1] = chosen
-            parts.append(cells)
-    codes = np.concatenate(parts)
+    codes = np.concatenate([part for n in range(2, _MAX_NODES + 1) for part in _cells_of(n)])
     codes.flags.writeable = False
     return codes
 
 
+def _cells_of(n: int) -> Iterator[NDArray[np.integer]]:
+    """The cells of n nodes up to isomorphism, one array per wiring."""
+    pairs = [(u, v) for v in range(n) for u in range(v)]  # bits count by columns
+    bits = _wirings(n, pairs)
+    # Renaming the inner nodes moves the bits; the least result names the isomorphism class.
+    renamings = [(0, *p, n - 1) for p in itertools.permutations(range(1, n - 1))]
+    moved = np.array([[2.0 ** (n * p[u] + p[v]) for u, v in pairs] for p in renamings]).T
+    least = np.full(len(bits), np.inf)
+    for block in np.array_split(np.arange(len(renamings)), max(1, len(renamings) // 12)):
+        np.minimum(least, (bits @ moved[:, block]).min(axis=1), out=least)
+    first = np.sort(np.unique(least, return_index=True)[1])
+    ops = np.array(list(itertools.product(range(3), repeat=n - 2)), dtype=np.int64)
+    powers = 3 ** np.arange(n - 2)[::-1]
+    rank = ops @ powers
+    for wiring in bits[first]:
+        images = wiring @ moved
+        symmetries = [p for p, code in zip(renamings, images, strict=True) if code == images[0]]
+        same = [ops[:, [q - 1 for q in p[1:-1]]] @ powers for p in symmetries]
+        chosen = 4 - ops[rank <= np.min(same, axis=0)]
+        cells = np.full((len(chosen), _MAX_NODES * (_MAX_NODES + 1)), -1, dtype=np.int8)
+        cells[:, : n * n] = 0
+        for k, (u, v) in enumerate(pairs):
+            cells[:, u * n + v] = wiring[k]
+        cells[:, n * n], cells[:, n * n + n - 1] = 0, 1
+        cells[:, n * n + 1 : n * n + n - 1] = chosen
+        yield cells
+
+
+def _wirings(n: int, pairs: list[tuple[int, int]]) -> NDArray[np.float64]:
+    """All graphs of n nodes with few edges and no dangling node, shape (n_graphs, n_pairs)."""
+    wirings = np.arange(2 ** len(pairs), dtype=np.int64)
+    wirings = wirings[np.bitwise_count(wirings) <= _MAX_EDGES]
+    for node in range(n):
+        for side, end in ((0, n - 1), (1, 0)):
+            touching = sum(1 << k for k, pair in enumerate(pairs) if pair[side] == node)
+            if node != end:
+                wirings = wirings[(wirings & touching) != 0]
+    return ((wirings[:, None] >> np.arange(len(pairs))) & 1).astype(float)
+
+
 @functools.lru_cache(maxsize=1)
 def _all_hashes() -> NDArray[np.bytes_]:
-    cells = _all_cells()
     file = Path(pooch.os_cache("graf-book")) / _CACHE
+    hashes = _stored_hashes(file)
+    if hashes is None:
+        hashes = np.array(NB101().module_hash(_all_cells()), dtype="S32")
+        try:
+            with replacing(file) as part, part.open("wb") as stream:
+                np.savez_compressed(stream, hashes=hashes)
+        except OSError:
+            pass  # a folder that cannot be written costs time, not the result
+    return hashes
+
+
+def _stored_hashes(file: Path) -> NDArray[np.bytes_] | None:
+    """The hashes in a cache file, None where it is missing, damaged, or holds anything else."""
     try:
         with np.load(file, allow_pickle=False) as stored:
             hashes = stored["hashes"]
-        if hashes.shape == (len(cells),) and hashes.dtype == np.dtype("S32"):
-            return hashes
-    except (OSError, ValueError, KeyError, EOFError):
-        pass  # not there, or damaged: made anew
-    hashes = np.array(NB101().module_hash(cells), dtype="S32")
-    try:
-        with replacing(file) as part, part.open("wb") as stream:
-            np.savez_compressed(stream, hashes=hashes)
-    except OSError:
-        pass  # a folder that cannot be written costs time, not the result
-    return hashes
+    except Exception:  # of a damaged archive almost any error may come
+        return None
+    if not isinstance(hashes, np.ndarray) or hashes.dtype != np.dtype("S32"):
+        return None
+    right = hashlib.sha256(hashes.tobytes()).hexdigest() == _HASHES_SHA256
+    return hashes if right else None
 
 
 @functools.lru_cache(maxsize=1)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from graf_utils.spaces.base import read_number
 from graf_utils.spaces.cell import CellSpace
 
 _EDGES = ((1, 2), (1, 3), (1, 4), (2, 3), (2, 4), (3, 4))
@@ -57,16 +58,19 @@ class NB201(CellSpace):
                 )
             )
         nodes = text.strip().split("+")
-        found = [_EDGE.findall(node) for node in nodes]
-        sources = [[int(source) for _, source in node] for node in found]
+        listed = [_EDGE.findall(node) for node in nodes]
+        sources = [[read_number(source) for _, source in node] for node in listed]
         if sources != [[0], [0, 1], [0, 1, 2]]:
             raise ValueError(
                 f"{text!r} has edges from {sources}; a NAS-Bench-201 cell has one edge into node "
                 f"2, two into node 3 and three into node 4, as in {shape!r}."
             )
-        names = [op for node in found for op, _ in node]
-        ids = [self._known(op) for op in names]
-        if "+".join(f"|{'|'.join(f'{o}~{s}' for o, s in node)}|" for node in found) != text.strip():
+        names = [op for node in listed for op, _ in node]
+        ids = [self._operation_id(op) for op in names]
+        if (
+            "+".join(f"|{'|'.join(f'{o}~{s}' for o, s in node)}|" for node in listed)
+            != text.strip()
+        ):
             raise ValueError(
                 f"{text!r} has characters between its edges that do not belong there; write it "
                 f"as {shape!r}."
@@ -77,7 +81,21 @@ class NB201(CellSpace):
         return tuple(code)
 
     def to_string(self, architecture: Any) -> str:
-        """One architecture as the benchmark's string."""
+        """Write one architecture as the benchmark's string.
+
+        Parameters
+        ----------
+        architecture : tuple or str
+
+        Returns
+        -------
+        str
+
+        Raises
+        ------
+        ValueError
+            As `to_codes`.
+        """
         (code,) = self.to_codes([architecture]).tolist()
         edges = [f"{self.operations[code[p]]}~{_EDGES[p][0] - 1}" for p in _BY_TARGET]
         return f"|{edges[0]}|+|{'|'.join(edges[1:3])}|+|{'|'.join(edges[3:])}|"
@@ -97,6 +115,19 @@ class NB201(CellSpace):
         residual block of stride 2 between them, and a linear head (Dong & Yang, 2020, figure 1).
         Both numbers are therefore linear in the operation counts.
 
+        Parameters
+        ----------
+        architectures : sequence of architectures
+            In any form that `to_codes` takes.
+        width : int
+            Channels of the first stage, C.
+        cells : int
+            Cells per stage.
+        image_size : int
+            Height and width of an image in pixels.
+        classes : int
+            Outputs of the head.
+
         Returns
         -------
         ndarray of shape (n_architectures, 2)
@@ -104,6 +135,11 @@ class NB201(CellSpace):
             norm as two and a ReLU as one for each output element, pooling as its window. The
             parameters equal those of NAS-Bench-Suite-Zero exactly; its FLOPs are larger by
             0.001088 for every cell, a constant that lies in the skeleton.
+
+        Raises
+        ------
+        ValueError
+            As `to_codes`.
         """
         codes = self.to_codes(architectures)
         stages = [(width << k, (image_size >> k) ** 2) for k in range(3)]

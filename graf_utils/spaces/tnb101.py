@@ -46,7 +46,21 @@ class TNB101Micro(CellSpace):
         return tuple(map(int, "".join(match.groups())))
 
     def to_string(self, architecture: Any) -> str:
-        """One architecture as the benchmark's string."""
+        """Write one architecture as the benchmark's string.
+
+        Parameters
+        ----------
+        architecture : tuple or str
+
+        Returns
+        -------
+        str
+
+        Raises
+        ------
+        ValueError
+            As `to_codes`.
+        """
         (code,) = self.from_codes([architecture])
         a, b, c, d, e, f = code
         return f"64-41414-{a}_{b}{c}_{d}{e}{f}"
@@ -90,7 +104,7 @@ class TNB101Macro(SearchSpace):
         if codes is None:
             return None
         padding = np.logical_and.accumulate((codes <= 0)[:, ::-1] & (codes >= -1)[:, ::-1], axis=1)
-        return np.where(padding[:, ::-1], np.int16(-1), codes)
+        return np.where(padding[:, ::-1], -1, codes.astype(np.int64))
 
     def _check_tuple(self, item: Any) -> tuple[int, ...]:
         (code,) = self._as_integers(np.array([super()._check_tuple(item)]))
@@ -119,16 +133,35 @@ class TNB101Macro(SearchSpace):
         return self._check_tuple(map(int, match.group(1)))
 
     def to_string(self, architecture: Any) -> str:
-        """One architecture as the benchmark's string."""
+        """Write one architecture as the benchmark's string.
+
+        Parameters
+        ----------
+        architecture : tuple or str
+
+        Returns
+        -------
+        str
+
+        Raises
+        ------
+        ValueError
+            As `to_codes`.
+        """
         (layers,) = self.from_codes([architecture])
         return f"64-{''.join(map(str, layers))}-basic"
 
     def position_names(self) -> list[str]:
-        """The layers, from 0."""
+        """Return the layers, counted from 0, one name per position of the code."""
         return [f"layer {i}" for i in range(self.code_length)]
 
-    def enumerate(self) -> NDArray[np.int8]:
-        """Codes of the 3,256 architectures of the benchmark, short chains first."""
+    def enumerate(self) -> NDArray[np.integer]:
+        """Return the codes of the 3,256 architectures of the benchmark, short chains first.
+
+        Returns
+        -------
+        ndarray of shape (3256, 6), int8
+        """
         chains = [
             layers + (-1,) * (6 - length)
             for length in self.lengths
@@ -138,14 +171,33 @@ class TNB101Macro(SearchSpace):
         return codes[self.is_valid(codes)]
 
     def is_valid(self, architectures: Any) -> NDArray[np.bool_]:
-        """The benchmark has one to three layers that double channels, one to four with stride."""
+        """Tell which have one to three layers that double channels, one to four with stride.
+
+        These are the architectures of the benchmark. See `SearchSpace.is_valid`.
+        """
         codes = self.to_codes(architectures)
         doubling = np.isin(codes, (2, 4)).sum(axis=1)
         stride = np.isin(codes, (3, 4)).sum(axis=1)
         return (doubling >= 1) & (doubling <= 3) & (stride >= 1) & (stride <= 4)
 
     def canonical(self, architectures: Any) -> list[str]:
-        """The benchmark's strings; two chains are the same only if they are equal."""
+        """Write chains as the benchmark's strings; two are the same only if they are equal.
+
+        Parameters
+        ----------
+        architectures : sequence of architectures
+            In any form that `to_codes` takes.
+
+        Returns
+        -------
+        list of str
+            One string per architecture.
+
+        Raises
+        ------
+        ValueError
+            As `to_codes`.
+        """
         return [self.to_string(layers) for layers in self.from_codes(architectures)]
 
     def graph_batch(self, architectures: Any) -> dict[str, GraphBatch]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from graf_utils.graphs import ABSENT, GraphBatch
+from graf_utils.graphs import ABSENT, GraphBatch, signed_dtype
 from graf_utils.spaces.cell import NONE, SKIP
 
 __all__ = ["OperationGraphs", "operation_graphs"]
@@ -22,7 +22,7 @@ class OperationGraphs:
     ----------
     labels : tuple of str
         What a node can be; the last is ``"global"``.
-    node_labels : ndarray of shape (n_graphs, n_nodes), int8
+    node_labels : ndarray of shape (n_graphs, n_nodes), integer
         Label of each node, -1 where there is no node. Node 0 is the global node.
     receives : ndarray of shape (n_graphs, n_nodes, n_nodes), bool
         ``receives[g, i, j]``: node i sums up node j. Every node receives from itself and from its
@@ -30,7 +30,7 @@ class OperationGraphs:
     """
 
     labels: tuple[str, ...]
-    node_labels: NDArray[np.int8]
+    node_labels: NDArray[np.integer]
     receives: NDArray[np.bool_]
 
     def __len__(self) -> int:
@@ -74,12 +74,15 @@ def operation_graphs(cells: GraphBatch | Mapping[str, GraphBatch]) -> OperationG
         stop = start + edges.shape[1]
         receives[:, start:stop, start:stop] |= edges
         start = stop
-    return OperationGraphs(tuple(names), labels.astype(np.int8), receives)
+    return OperationGraphs(tuple(names), labels.astype(signed_dtype(len(names))), receives)
 
 
-def _cell_graph(batch: GraphBatch, names: list[str]) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
+def _cell_graph(
+    batch: GraphBatch, names: list[str]
+) -> tuple[NDArray[np.integer], NDArray[np.bool_]]:
     """Labels and edges (source, target) of the nodes of one cell, without self-loops."""
-    ids = np.array([names.index(name) for name in batch.operations] + [ABSENT], dtype=np.int8)
+    dtype = signed_dtype(len(names))
+    ids = np.array([names.index(name) for name in batch.operations] + [ABSENT], dtype=dtype)
     if batch.node_ops is not None:
         labels = ids[batch.node_ops]
         edges = np.zeros((len(batch), batch.n_nodes, batch.n_nodes), dtype=bool)
@@ -87,7 +90,7 @@ def _cell_graph(batch: GraphBatch, names: list[str]) -> tuple[NDArray[np.int8], 
         inputs, output = np.isin(np.arange(batch.n_nodes), batch.inputs), batch.output
     else:
         k, slots = len(batch.inputs), len(batch.edges)
-        labels = np.full((len(batch), k + slots + 1), names.index("input"), dtype=np.int8)
+        labels = np.full((len(batch), k + slots + 1), names.index("input"), dtype=dtype)
         labels[:, k:-1], labels[:, -1] = ids[batch.edge_ops], names.index("output")
         # the cell's nodes that a node of the graph leads to and starts from
         to = np.array([*batch.inputs, *batch.edges[:, 1], -1])
@@ -109,6 +112,6 @@ def _cell_graph(batch: GraphBatch, names: list[str]) -> tuple[NDArray[np.int8], 
     useful = reach[:, inputs].any(axis=1) & reach[:, :, output]
     useful |= ~reach[:, inputs, output].any(axis=1)[:, None]  # no path at all: keep what there is
     useful |= inputs | (np.arange(len(inputs)) == output)
-    labels = np.where(useful & (labels != ABSENT), labels, np.int8(ABSENT))
+    labels = np.where(useful & (labels != ABSENT), labels, ABSENT)
     live = labels != ABSENT
     return labels, edges & live[:, :, None] & live[:, None]
