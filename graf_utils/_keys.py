@@ -317,11 +317,12 @@ def _without_cached(cls: type, state: Any) -> Any:
     """The attributes of an object but for those that a cached property made of the others."""
     if type(state) is not dict:
         return state
-    return {
+    attributes = {
         name: value
         for name, value in state.items()
         if not isinstance(getattr(cls, str(name), None), functools.cached_property)
     }
+    return attributes or None  # as for an object that never had any
 
 
 def _names(code: types.CodeType) -> set[str]:
