@@ -291,7 +291,7 @@ def _remedy(what: str, labels: pd.Index, index: pd.Index, to: str) -> str:
     )
 
 
-def in_order(what: str, value: Any, n_rows: int) -> Any:
+def in_order(what: str, value: Any, n_rows: int, of: str = "the table") -> Any:
     """Check that the rows of a pandas object are in the order of the architectures.
 
     A table numbers its rows 0..n-1, and so do the frames that are made from it. Another index tells
@@ -305,6 +305,8 @@ def in_order(what: str, value: Any, n_rows: int) -> Any:
         A pandas Series or DataFrame; anything else is returned as it is.
     n_rows : int
         Number of architectures.
+    of : str
+        What has the rows, for the message.
 
     Returns
     -------
@@ -316,7 +318,7 @@ def in_order(what: str, value: Any, n_rows: int) -> Any:
     ValueError
         The index is not 0..n-1.
     """
-    return aligned(what, value, pd.RangeIndex(n_rows), "the table")
+    return aligned(what, value, pd.RangeIndex(n_rows), of)
 
 
 def matrix(what: str, value: Any, n_rows: int) -> NDArray[np.float64]:
