@@ -257,6 +257,25 @@ def test_slots_and_attributes_count():
         assert keys[0] == keys[2] != keys[1]
 
 
+def test_attributes_count_though_a_pickle_leaves_them_out():
+    cls = made("class mine:\n  def __getstate__(self): return {}")
+    keys = []
+    for value in (1, 2, 1):
+        item = cls()
+        item.a = value
+        keys.append(digest(item))
+    assert keys[0] == keys[2] != keys[1]
+
+
+def test_where_an_error_is_caught_counts():
+    """The same instructions, but for the table that says which are watched."""
+    function = made("def mine(f):\n  try: return f()\n  except KeyError: return 0")
+    code = function.__code__
+    assert digest(code) == digest(code.replace())
+    assert digest(code) != digest(code.replace(co_exceptiontable=b""))
+    assert digest(code) != digest(code.replace(co_flags=code.co_flags ^ 0x04))
+
+
 def test_what_is_only_kept_does_not_change_the_key():
     code = """
         import functools
