@@ -8,9 +8,9 @@ one process. With ``--choose``: the grid behind the settings of `graf-xgb`, on d
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 import pandas as pd
-from sklearn.base import clone
 
 from graf_utils import evaluate, load_table, make_predictor, summarise
 
@@ -33,6 +33,16 @@ CHANGES: list[dict[str, float]] = [
 ]
 
 
+def variants() -> dict[str, Any]:
+    """`graf-xgb` with each of the changes, by what is changed."""
+    models = {}
+    for change in CHANGES:
+        name = ", ".join(f"{option}={value}" for option, value in change.items()) or "as chosen"
+        options = {f"xgbregressor__{option}": value for option, value in change.items()}
+        models[name] = make_predictor("graf-xgb").set_params(**options)
+    return models
+
+
 def main() -> None:
     """Run one of the two comparisons and print it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -41,11 +51,7 @@ def main() -> None:
     args = parser.parse_args()
     table = load_table("nb201-cifar10", source="paper")
     if args.choose:
-        base = make_predictor("graf-xgb")
-        predictors = {}
-        for change in CHANGES:
-            model = clone(base).set_params(**{f"xgbregressor__{k}": v for k, v in change.items()})
-            predictors[", ".join(f"{k}={v}" for k, v in change.items()) or "as chosen"] = model
+        predictors = variants()
         runs = [
             evaluate(table, "accuracy", args.encodings, predictors, [32, 128], range(30)),
             evaluate(table, "accuracy", args.encodings, predictors, 1024, range(6)),
@@ -55,8 +61,8 @@ def main() -> None:
         sizes, seeds = [32, 128, 1024], range(42, 52)
         runs = [evaluate(table, "accuracy", args.encodings, predictors, sizes, seeds)]
     means = summarise(pd.concat(runs)).set_index(["encoding", "predictor"])
-    shown = means.pivot(columns="train_size", values=["mean", "std", "cpu_seconds"])
-    print(shown.loc[list(dict.fromkeys(means.index))].round(4).to_string())
+    wide = means.pivot(columns="train_size", values=["mean", "std", "cpu_seconds"])
+    print(wide.loc[list(dict.fromkeys(means.index))].round(4).to_string())
     if not args.choose:
         print("paper's XGB+, 50 seeds:", PAPER["xgb+"])
 

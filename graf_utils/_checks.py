@@ -1,13 +1,14 @@
 """Reading arguments: names, whole numbers, matrices, and errors that say what to write instead.
 
-Every check raises a `ValueError` that names the argument and what was given, says the rule, and
-says what to write. The functions know nothing of the rest of the package.
+Every check raises a `ValueError` that names the argument and its value, says the rule, and says
+what to write. The functions know nothing of the rest of the package.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+import functools
+from collections.abc import Iterable, Iterator, KeysView, Mapping, Set, ValuesView
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,9 @@ def nearest(name: object, allowed: Iterable[str]) -> str:
     Parameters
     ----------
     name : object
-        What was given.
+        The name as it was written.
     allowed : iterable of str
+        The names that there are.
 
     Returns
     -------
@@ -34,7 +36,19 @@ def nearest(name: object, allowed: Iterable[str]) -> str:
 
 
 def short(value: Any, limit: int = 80) -> str:
-    """Return the repr of a value, cut to `limit` characters for a message."""
+    """Write a value for a message.
+
+    Parameters
+    ----------
+    value : object
+    limit : int
+        Number of characters.
+
+    Returns
+    -------
+    str
+        Its repr, cut to `limit` characters.
+    """
     text = repr(value)
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
@@ -47,8 +61,9 @@ def choice(argument: str, value: Any, allowed: Iterable[str]) -> None:
     argument : str
         Name of the argument, for the message.
     value : object
-        What was given for it.
+        The value to check.
     allowed : iterable of str
+        The names that there are.
 
     Raises
     ------
@@ -71,6 +86,7 @@ def names(argument: str, value: str | Iterable[str]) -> list[str]:
     argument : str
         Name of the argument, for the message.
     value : str or iterable of str
+        Not a mapping or a frame: their values would be dropped without a word.
 
     Returns
     -------
@@ -81,43 +97,85 @@ def names(argument: str, value: str | Iterable[str]) -> list[str]:
     ValueError
         There is no name, something else than a name, or a name twice.
     """
-    listed = [value] if isinstance(value, str) else list(value)
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, Mapping | pd.DataFrame) or not isinstance(value, Iterable):
+        raise ValueError(
+            f"{argument} is {type(value).__name__}; pass a name or a list of names, such as "
+            f"{argument}=['name'], without values."
+        )
+    try:
+        listed = list(value)
+    except TypeError as error:
+        raise ValueError(f"{argument}={short(value)}: pass a name or a list of names.") from error
     if not listed or not all(isinstance(name, str) for name in listed):
-        raise ValueError(f"{argument}={value!r}: pass a name or a non-empty list of names.")
-    repeated = sorted({name for name in listed if listed.count(name) > 1})
-    if repeated:
-        raise ValueError(f"{argument}={value!r} repeats {repeated}; name each once.")
+        raise ValueError(f"{argument}={short(value)}: pass a name or a non-empty list of names.")
+    _each_once(argument, listed)
     return listed
 
 
+def _each_once(argument: str, listed: list[str]) -> None:
+    """Refuse a list that holds a name twice."""
+    repeated = sorted({name for name in listed if listed.count(name) > 1})
+    if repeated:
+        raise ValueError(f"{argument} repeats {repeated}; name each once.")
+
+
 def named(argument: str, value: Any) -> list[tuple[str, Any]]:
-    """Read names, or a mapping of a name to an object: the package's one way to be extended.
+    """Read names, objects, or a mapping of names to objects: the one way to extend the package.
 
     Parameters
     ----------
     argument : str
         Name of the argument, for the message.
-    value : str, iterable of str, or mapping of name to object
+    value : object
+        A name, an object, a list of names and objects, or a mapping of names to objects. What
+        counts as a list is a list, tuple, set, iterator or index; an estimator, an array or a frame
+        is one object, though it can be iterated.
 
     Returns
     -------
     list of (name, object)
-        A name that was given without an object stands for itself.
+        A name that was given without an object stands for itself. An object that was given without
+        a name has that of its function or class.
 
     Raises
     ------
     ValueError
-        It is neither names nor a mapping, or a name stands there twice.
+        There is nothing, or two objects have the same name.
     """
     if isinstance(value, Mapping):
         names(argument, list(value))
         return list(value.items())
-    if not isinstance(value, str) and not isinstance(value, Iterable):
+    items = list(value) if _is_list(value) else [value]
+    if not items:
+        raise ValueError(f"{argument}={short(value)} is empty; give at least one.")
+    pairs = [(_name_of(item), item) for item in items]
+    listed = [name for name, _ in pairs]
+    if len(set(listed)) < len(listed) and not all(isinstance(item, str) for item in items):
         raise ValueError(
-            f"{argument}={value!r:.80}: pass names, or a mapping of a name to an object, such as "
-            f"{{'mine': ...}}."
+            f"{argument} has several objects of one name: {listed}. Name them in a mapping, such "
+            f"as {argument}={{'first': ..., 'second': ...}}."
         )
-    return [(name, name) for name in names(argument, value)]
+    _each_once(argument, listed)
+    return pairs
+
+
+def _is_list(value: Any) -> bool:
+    """Whether a value lists names or objects, and is not one object that can be iterated."""
+    if isinstance(value, np.ndarray):
+        return value.ndim == 1 and value.dtype.kind in "UOT"
+    return isinstance(value, list | tuple | Set | KeysView | ValuesView | Iterator | pd.Index)
+
+
+def _name_of(item: Any) -> str:
+    """The name of an object that was given without one."""
+    if isinstance(item, str):
+        return item
+    if isinstance(item, functools.partial):
+        return _name_of(item.func)
+    name = getattr(item, "__name__", None)
+    return name if isinstance(name, str) else type(item).__name__
 
 
 def whole_numbers(argument: str, value: Any, low: int, high: int, unit: str) -> list[int]:
@@ -142,24 +200,102 @@ def whole_numbers(argument: str, value: Any, low: int, high: int, unit: str) -> 
     ValueError
         There is none, one is not a whole number from `low` to `high`, or one is repeated.
     """
-    try:
-        values = list(value) if isinstance(value, Iterable) else [value]
-        numbers = [int(item) for item in values]
-        wrong = [v for v, n in zip(values, numbers, strict=True) if n != v or not low <= n <= high]
-    except (TypeError, ValueError, OverflowError):
-        values, wrong = [value], [value]
+    one = not isinstance(value, Iterable) or (isinstance(value, np.ndarray) and value.ndim == 0)
+    values = [value] if one else list(value)
+    wrong = [item for item in values if not _is_whole(item, low, high)]
     if wrong or not values:
         raise ValueError(
-            f"{argument}={value!r}: {wrong[0] if wrong else 'nothing'!r} is not allowed; it must "
-            f"be whole numbers from {low:,} to {high:,} ({unit})."
+            f"{argument}={short(value)}: {short(wrong[0]) if wrong else 'nothing'} is not allowed; "
+            f"it must be whole numbers from {low:,} to {high:,} ({unit})."
         )
+    numbers = [int(item) for item in values]
     if len(set(numbers)) < len(numbers):
-        raise ValueError(f"{argument}={value!r} repeats a value; name each once.")
+        raise ValueError(f"{argument}={short(value)} repeats a value; name each once.")
     return numbers
 
 
-def in_order(what: str, value: Any, n_rows: int) -> Any:
-    """Put the rows of a pandas object in the order of its index, which must be row numbers.
+def _is_whole(item: Any, low: int, high: int) -> bool:
+    """Whether something is a whole number of a range; True and False are none."""
+    if isinstance(item, bool | np.bool_):
+        return False
+    try:
+        return int(item) == item and low <= item <= high
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def aligned(what: str, value: Any, index: pd.Index, to: str) -> Any:
+    """Put the rows of a pandas object in the order of an index, by their labels.
+
+    The index 0..n-1 that pandas gives to what has none is no key: it agrees with any order, so it
+    is matched with nothing but itself.
+
+    Parameters
+    ----------
+    what : str
+        What the object is, for the message, such as ``"targets"``.
+    value : object
+        A pandas Series or DataFrame; anything else is returned as it is, and so is an object of
+        another length, which is for the caller to refuse.
+    index : Index
+        Labels in the right order.
+    to : str
+        What has these labels, for the message, such as ``"architectures"``.
+
+    Returns
+    -------
+    object
+        With the labels of `index`, in its order.
+
+    Raises
+    ------
+    ValueError
+        The labels are others, repeated, or in another order than 0..n-1 where these are expected.
+    """
+    if not isinstance(value, pd.Series | pd.DataFrame) or len(value) != len(index):
+        return value
+    if value.index.equals(index):
+        return value
+    numbers = pd.RangeIndex(len(index))
+    both_keys = not value.index.equals(numbers) and not index.equals(numbers)
+    if both_keys and value.index.is_unique and index.is_unique and index.isin(value.index).all():
+        return value.loc[index]
+    raise ValueError(
+        f"the index of {what} begins with {short(value.index[:3].tolist())}, that of {to} with "
+        f"{short(index[:3].tolist())}, so it is not certain which rows belong together. If row i "
+        f"of {what} describes row i of {to} as they stand, {_remedy(what, value.index, index, to)}"
+    )
+
+
+def _remedy(what: str, labels: pd.Index, index: pd.Index, to: str) -> str:
+    """What to write where two indices do not fit: if rows agree as they stand, and if not."""
+    numbers = pd.RangeIndex(len(index))
+    if index.equals(numbers):
+        remedy = f"write .reset_index(drop=True) behind {what}. "
+        if labels.is_unique and labels.isin(numbers).all():
+            return remedy + f"If the labels are row numbers of {to}, write .sort_index() there."
+        return remedy + (
+            "If the labels are names, write .loc[names].reset_index(drop=True) there, with the "
+            f"names in the order of {to}."
+        )
+    if labels.equals(numbers):
+        remedy = f"write .reset_index(drop=True) behind {to}. "
+        if index.is_unique and index.isin(numbers).all():
+            return remedy + (
+                f"If the labels of {to} are row numbers of {what}, write {what}.loc[{to}.index]."
+            )
+        return remedy + f"If they do not, give {what} the labels of {to}."
+    return (
+        "write .reset_index(drop=True) behind both. If they do not, give both the same labels, "
+        "each once."
+    )
+
+
+def in_order(what: str, value: Any, n_rows: int, of: str = "the table") -> Any:
+    """Check that the rows of a pandas object are in the order of the architectures.
+
+    A table numbers its rows 0..n-1, and so do the frames that are made from it. Another index tells
+    that rows were moved or left out, but not whether the table's were as well.
 
     Parameters
     ----------
@@ -169,29 +305,20 @@ def in_order(what: str, value: Any, n_rows: int) -> Any:
         A pandas Series or DataFrame; anything else is returned as it is.
     n_rows : int
         Number of architectures.
+    of : str
+        What has the rows, for the message.
 
     Returns
     -------
     object
-        Row i has the label i. Where the index is 0..n-1 already, the object itself.
+        The object itself.
 
     Raises
     ------
     ValueError
-        The index holds something else than each row number once.
+        The index is not 0..n-1.
     """
-    if not isinstance(value, pd.Series | pd.DataFrame) or len(value) != n_rows:
-        return value
-    rows = pd.RangeIndex(n_rows)
-    if value.index.equals(rows):
-        return value
-    if value.index.is_unique and value.index.isin(rows).all():
-        return value.loc[rows]
-    raise ValueError(
-        f"the index of {what} must be the row numbers 0..{n_rows - 1}, by which rows are put in "
-        f"order; it begins with {list(value.index[:3])}. If row i describes architecture i as it "
-        "stands, drop the index: .reset_index(drop=True)."
-    )
+    return aligned(what, value, pd.RangeIndex(n_rows), of)
 
 
 def matrix(what: str, value: Any, n_rows: int) -> NDArray[np.float64]:
@@ -201,7 +328,8 @@ def matrix(what: str, value: Any, n_rows: int) -> NDArray[np.float64]:
     ----------
     what : str
         What the matrix is, for the message, such as ``"encoding 'mine'"``.
-    value : array-like of shape (n_rows, n_columns)
+    value : array-like of shape (n_rows, n_columns), or (n_rows,) for one column
+        Sparse matrices are made dense.
     n_rows : int
         Number of architectures.
 
@@ -212,18 +340,18 @@ def matrix(what: str, value: Any, n_rows: int) -> NDArray[np.float64]:
     Raises
     ------
     ValueError
-        It has another shape or no columns, holds something that is not a finite number, or has an
-        index that is not the row numbers (`in_order`).
+        It has another shape or no columns, holds text or something else that is not a finite
+        number, or has an index that is not the row numbers (`in_order`).
     """
-    value = in_order(what, value, n_rows)
-    try:
-        values = np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
-        values = np.empty(0)
-    if values.ndim != 2 or len(values) != n_rows or not values.shape[1]:
+    in_order(what, value, n_rows)
+    values = _numbers(value)
+    if values is not None and values.ndim == 1:
+        values = values[:, None]
+    if values is None or values.ndim != 2 or len(values) != n_rows or not values.shape[1]:
+        shape = "" if values is None else f" of shape {np.shape(value)}"
         raise ValueError(
-            f"{what} is {type(value).__name__} of shape {np.shape(value)}; it must be numbers of "
-            f"shape ({n_rows}, n_features), a row for each architecture of the table."
+            f"{what} is {type(value).__name__}{shape}; it must be numbers of shape ({n_rows}, "
+            "n_features), one row per architecture of the table. Text must be encoded first."
         )
     if not np.isfinite(values).all():
         row, column = np.argwhere(~np.isfinite(values))[0].tolist()
@@ -231,3 +359,16 @@ def matrix(what: str, value: Any, n_rows: int) -> NDArray[np.float64]:
             f"{what} is not finite at row {row}, column {column}. Fill or drop what is missing."
         )
     return values
+
+
+def _numbers(value: Any) -> NDArray[np.float64] | None:
+    """Numbers as an array; None if it holds anything else, such as text, dates or complex ones."""
+    if hasattr(value, "toarray"):  # sparse
+        value = value.toarray()
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind == "O" and any(isinstance(item, str) for item in array.flat):
+            return None
+        return array.astype(float) if array.dtype.kind in "biufO" else None
+    except (TypeError, ValueError, RuntimeError):  # ragged lists, a tensor that needs gradients
+        return None

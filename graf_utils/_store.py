@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,14 @@ from graf_utils._files import write_text
 
 __all__ = ["Store"]
 
+_CHECKSUM = "checksum"
+
 
 class Store:
     """Finished results, one JSON file each, written whole or not at all.
+
+    A store holds no open file, so that it can be sent to workers; those that see the same folder
+    write to it.
 
     Parameters
     ----------
@@ -42,7 +49,10 @@ class Store:
         return self.folder / key[:2] / f"{key}.json"
 
     def read(self, key: str) -> dict[str, float] | None:
-        """Return the result of a key; None if there is none, or if the file is damaged.
+        """Return the result of a key, if it is there and sound.
+
+        A file is sound if it holds the numbers of a result, each in its range, and the checksum
+        that `write` put beside them.
 
         Parameters
         ----------
@@ -52,30 +62,79 @@ class Store:
         Returns
         -------
         dict of str to number, or None
+            None if there is no file, and, with a warning, if it is damaged.
         """
         try:
-            result = json.loads(self._path(key).read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError):
+            return self._sound(key)
+        except FileNotFoundError:
             return None
-        return result if self._is_sound(result) else None
+        except (OSError, ValueError, RecursionError) as error:
+            warnings.warn(
+                f"{self._path(key)} is damaged ({error!s:.80}); what it held is computed again.",
+                stacklevel=2,
+            )
+            return None
 
-    def _is_sound(self, result: Any) -> bool:
-        if not isinstance(result, dict) or set(result) != set(self.numbers):
+    def holds(self, key: str) -> bool:
+        """Tell whether the result of a key is there and sound.
+
+        Parameters
+        ----------
+        key : str
+
+        Returns
+        -------
+        bool
+        """
+        try:
+            self._sound(key)
+        except (OSError, ValueError, RecursionError):
             return False
-        return all(
-            isinstance(value := result[name], int | float)
-            and not isinstance(value, bool)
-            and math.isfinite(value)
-            and low <= value <= high
-            for name, (low, high) in self.numbers.items()
-        )
+        return True
+
+    def _sound(self, key: str) -> dict[str, float]:
+        """The result of a key; an error if its file is not there, or is not what was written."""
+        result = json.loads(self._path(key).read_text(encoding="utf-8"))
+        if not isinstance(result, dict):
+            raise ValueError("it holds no result")
+        checksum = result.pop(_CHECKSUM, None)
+        if not self._is_sound(result):
+            raise ValueError("a number is missing or impossible")
+        if checksum != _checksum(key, result):
+            raise ValueError("the numbers do not fit their checksum")
+        return result
+
+    def _is_sound(self, result: dict[str, Any]) -> bool:
+        """Whether a result has its numbers, each in its range, and nothing else."""
+        if set(result) != set(self.numbers):
+            return False
+        for name, (low, high) in self.numbers.items():
+            number = result[name]
+            if isinstance(number, bool) or not isinstance(number, int | float):
+                return False
+            if not low <= number <= high or number == math.inf:
+                return False
+        return True
 
     def write(self, key: str, result: dict[str, float]) -> None:
         """Keep the result of a key.
+
+        Parameters
+        ----------
+        key : str
+            From `graf_utils._keys.digest`.
+        result : dict of str to number
 
         Raises
         ------
         OSError
             The folder cannot be written.
         """
-        write_text(self._path(key), json.dumps(result))
+        content = result | {_CHECKSUM: _checksum(key, result)}
+        write_text(self._path(key), json.dumps(content))
+
+
+def _checksum(key: str, result: dict[str, float]) -> str:
+    """Digest of a result and its key, so that no digit and no file is taken for another."""
+    text = key + json.dumps(result, sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise, product
 from typing import Any
 
@@ -16,6 +16,10 @@ from graf_utils.graphs import ABSENT, GraphBatch
 from graf_utils.table import Table
 
 __all__ = ["ENCODINGS", "encode", "one_hot", "path_encoding"]
+
+_MOST_COLUMNS = 200_000
+_MOST_BYTES = 8 * 2**30
+"""Sizes up to which a path encoding is made."""
 
 
 def path_encoding(batch: GraphBatch, inputs: Sequence[str] = ("",)) -> pd.DataFrame:
@@ -33,9 +37,15 @@ def path_encoding(batch: GraphBatch, inputs: Sequence[str] = ("",)) -> pd.DataFr
         An indicator for each input and each sequence of operations as long as some path: 155 in
         NAS-Bench-201, where `none` counts as an operation like any other, and 364 in
         NAS-Bench-101 (the empty sequence is a direct edge).
+
+    Raises
+    ------
+    ValueError
+        There are too many sequences or paths; they grow exponentially with the graph.
     """
     labels = [i for i, name in enumerate(batch.operations) if name not in batch.free]
     slots = {(s, t): i for i, (s, t) in enumerate(batch.edges.tolist())}
+    _check_paths(batch, len(labels))
     graph = nx.DiGraph(list(slots))
     blocks = []
     for start, name in zip(batch.inputs, inputs, strict=True):
@@ -45,6 +55,33 @@ def path_encoding(batch: GraphBatch, inputs: Sequence[str] = ("",)) -> pd.DataFr
         ]
         blocks.append(_sequences(batch, routes, labels, f"path{'.' * bool(name)}{name}"))
     return pd.concat(blocks, axis=1)
+
+
+def _check_paths(batch: GraphBatch, n_labels: int) -> None:
+    """Refuse a path encoding that is too large, before any of it is made."""
+    n_columns = n_paths = 0
+    for start in batch.inputs:
+        for length, paths in _paths_by_length(batch, start).items():
+            n_columns += n_labels ** (length - bool(batch.free))
+            n_paths += paths
+    too_large = 8 * n_columns * len(batch) > _MOST_BYTES
+    if max(n_columns, n_paths) > _MOST_COLUMNS or too_large:
+        raise ValueError(
+            f"encoding 'path' would have {n_columns:,} columns of {len(batch):,} rows, from "
+            f"{n_paths:,} paths; at most {_MOST_COLUMNS:,} and {_MOST_BYTES / 2**30:.0f} GiB are "
+            "made. Use 'graf', 'op-count' or 'one-hot', or encode fewer rows at once with "
+            "table.subset."
+        )
+
+
+def _paths_by_length(batch: GraphBatch, start: int) -> dict[int, int]:
+    """Number of paths from an input to the output, by their number of edges."""
+    counts: list[dict[int, int]] = [{} for _ in range(batch.n_nodes)]
+    counts[start][0] = 1
+    for source, target in sorted(batch.edges.tolist()):  # sources come in topological order
+        for length, paths in counts[source].items():
+            counts[target][length + 1] = counts[target].get(length + 1, 0) + paths
+    return counts[batch.output]
 
 
 def _sequences(
@@ -70,7 +107,9 @@ def _sequences(
     return pd.DataFrame(encoded, columns=names)
 
 
-def one_hot(batch: GraphBatch, *, fixed_wiring: bool = False) -> pd.DataFrame:
+def one_hot(
+    batch: GraphBatch, *, fixed_wiring: bool = False, places: Sequence[str] | None = None
+) -> pd.DataFrame:
     """Which operation lies where, and which edges there are.
 
     Parameters
@@ -79,6 +118,9 @@ def one_hot(batch: GraphBatch, *, fixed_wiring: bool = False) -> pd.DataFrame:
     fixed_wiring : bool
         All architectures of the space have the same edges. Where operations sit on nodes, the
         edges then carry no information and get no column.
+    places : sequence of str, optional
+        What to call the edge slots or inner nodes that carry operations, such as ``"layer 0"``.
+        By default slots are called by their nodes, ``"1-2"``, and nodes by their own names.
 
     Returns
     -------
@@ -91,13 +133,15 @@ def one_hot(batch: GraphBatch, *, fixed_wiring: bool = False) -> pd.DataFrame:
     names = batch.node_names
     slots = [f"{names[u]}-{names[v]}" for u, v in batch.edges.tolist()]
     if batch.node_ops is None:
-        keep = [
-            s for s, v in enumerate(batch.edges[:, 1]) if not (batch.free and v == batch.output)
-        ]
-        places, ops = [slots[s] for s in keep], batch.edge_ops[:, keep]
+        to_output = batch.edges[:, 1] == batch.output
+        carries = ~to_output if batch.free else np.ones(len(slots), dtype=bool)
+        default = [slot for slot, carry in zip(slots, carries, strict=True) if carry]
+        ops = batch.edge_ops[:, carries]
     else:
         inner = [v for v in range(batch.n_nodes) if v not in (*batch.inputs, batch.output)]
-        places, ops = [names[v] for v in inner], batch.node_ops[:, inner]
+        default = [names[v] for v in inner]
+        ops = batch.node_ops[:, inner]
+    places = default if places is None else places
     columns = [f"{place}={batch.operations[op]}" for place in places for op in labels]
     indicators = (ops[:, :, None] == np.array(labels)).reshape(len(batch), -1)
     frame = pd.DataFrame(indicators.astype(float), columns=columns)
@@ -110,30 +154,42 @@ def one_hot(batch: GraphBatch, *, fixed_wiring: bool = False) -> pd.DataFrame:
 # --- encodings of a table -------------------------------------------------------------------------
 
 
-def _by_cell(table: Table, encoding: Callable[[GraphBatch], pd.DataFrame]) -> pd.DataFrame:
-    """Encode each cell of the architectures, with the cell's name before the columns'."""
+def _by_cell(table: Table) -> Iterator[tuple[str, GraphBatch]]:
+    """The graphs of each cell, with what goes before the names of its columns."""
+    for cell, batch in table.space.graph_batch(table.codes).items():
+        yield f"{cell}." if cell else "", batch
+
+
+def _path(table: Table) -> pd.DataFrame:
+    """Path encoding of each cell."""
     blocks = [
-        encoding(batch).add_prefix(f"{cell}." if cell else "")
-        for cell, batch in table.space.graph_batch(table.codes).items()
+        path_encoding(batch, table.space.inputs).add_prefix(prefix)
+        for prefix, batch in _by_cell(table)
     ]
     return pd.concat(blocks, axis=1)
 
 
-def _path(table: Table) -> pd.DataFrame:
-    return _by_cell(table, lambda batch: path_encoding(batch, table.space.inputs))
-
-
 def _one_hot(table: Table) -> pd.DataFrame:
-    return _by_cell(table, lambda batch: one_hot(batch, fixed_wiring=table.space.fixed_wiring))
+    """One-hot encoding of each cell."""
+    space = table.space
+    blocks = []
+    for prefix, batch in _by_cell(table):
+        is_code = batch.node_ops is None and len(batch.edges) == space.code_length
+        places = space.position_names() if is_code else None
+        block = one_hot(batch, fixed_wiring=space.fixed_wiring, places=places)
+        blocks.append(block.add_prefix(prefix))
+    return pd.concat(blocks, axis=1)
 
 
 def _graf(table: Table, **options: Any) -> pd.DataFrame:
+    """Graph features, in the order of the authors' code."""
     graf = GRAF(table.space, **options).set_output(transform="pandas")
     features = graf.fit_transform(table)
     return features[authors_order(table.space, list(features))]
 
 
 def _zcp(table: Table) -> pd.DataFrame:
+    """The zero-cost proxies of the table."""
     if table.proxies is None or not table.proxies.shape[1]:
         raise ValueError(
             f"encoding 'zcp': table {table.name!r} (source {table.source!r}) has no zero-cost "
@@ -144,6 +200,7 @@ def _zcp(table: Table) -> pd.DataFrame:
 
 
 def _cost(table: Table, column: int, name: str) -> pd.DataFrame:
+    """One column of the space's cost formula."""
     if not hasattr(table.space, "cost"):
         raise ValueError(
             f"encoding {name!r}: search space {table.space.name!r} has no cost formula. Leave it "
@@ -186,8 +243,13 @@ def encode(table: Table, encoding: str) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        An unknown or repeated name, or an encoding that the table cannot serve.
+        An unknown or repeated name, an encoding that the table cannot serve, or no table.
     """
+    if not isinstance(table, Table):
+        raise ValueError(
+            f"table is {type(table).__name__}; encode takes a Table. Pass what load_table returns, "
+            "or build a graf_utils.Table from your own frame."
+        )
     names = [part.strip() for part in encoding.split("+")] if isinstance(encoding, str) else []
     unknown = [name for name in names if name not in ENCODINGS]
     if not names or unknown:

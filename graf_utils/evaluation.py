@@ -11,7 +11,7 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -26,7 +26,7 @@ from sklearn.base import clone
 from sklearn.model_selection import train_test_split
 from tqdm import tqdm
 
-from graf_utils import _checks
+from graf_utils import __version__, _checks
 from graf_utils._keys import NotKeyable, digest
 from graf_utils._parallel import unordered
 from graf_utils._store import Store
@@ -42,7 +42,6 @@ TRAIN_SIZES = (32, 128, 1024)
 DATA_SEEDS = tuple(range(42, 92))
 """The 50 seeds of the paper's random train sets."""
 
-
 _SETTING = ("target", "encoding", "predictor", "train_size", "data_seed")
 
 _NUMBERS = {
@@ -53,18 +52,17 @@ _NUMBERS = {
 }
 """The numbers of a fit with their ranges, as the cache holds them."""
 
-_VERSIONS = [np, scipy, sklearn]  # what every fit goes through, besides the predictor's own
-
 
 def evaluate(
     table: Table,
     targets: str | Iterable[str],
-    encodings: str | Iterable[str] | Mapping[str, Any],
-    predictors: str | Iterable[str] | Mapping[str, Any] = "rf",
+    encodings: Any,
+    predictors: Any = "rf",
     train_sizes: int | Iterable[int] = TRAIN_SIZES,
     data_seeds: int | Iterable[int] = DATA_SEEDS,
     n_jobs: int | None = None,
     *,
+    duplicates: str = "refuse",
     cache: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
@@ -79,11 +77,12 @@ def evaluate(
         The pool of architectures, in the order the splits are drawn from.
     targets : str or sequence of str
         Columns of ``table.targets``.
-    encodings : str, sequence of str, or mapping of name to encoding
-        Names for `graf_utils.encodings.encode`; or name -> name, array or frame with one row
-        per architecture, or a function of the table that returns one.
-    predictors : str, sequence of str, or mapping of name to regressor
-        Names of `PREDICTORS`, or name -> scikit-learn regressor.
+    encodings : str, encoding, sequence of these, or mapping of name to encoding
+        An encoding is a name for `graf_utils.encodings.encode`; an array or frame with one row per
+        architecture, in the order of the table; or a function of the table that returns one.
+        Without a name in a mapping it goes by that of its function or class.
+    predictors : str, regressor, sequence of these, or mapping of name to regressor
+        Names of `PREDICTORS`, or scikit-learn regressors.
     train_sizes : int or sequence of int
         Numbers of training networks N.
     data_seeds : int or sequence of int
@@ -92,12 +91,16 @@ def evaluate(
         Parallel fits, as in joblib; the backend is joblib's current one
         (``joblib.parallel_config``). The numbers do not depend on it. On a Dask cluster all its
         workers are used, and a fit whose worker died is done by another.
+    duplicates : {"refuse", "grouped"}
+        What to do if an architecture stands in several rows: refuse, since a copy in the test set
+        is known from the train set; or draw N architectures with all their rows, so that none
+        stands on both sides. Isomorphic cells that are written differently are no copies.
     cache : path, optional
         Folder of finished fits, a small JSON file each, keyed by everything that determines the
         number (data, the code and settings of the predictor, split, versions of the packages). A
-        run that was killed goes on where it stopped; a damaged file is computed again. A predictor
-        that cannot be described so is not cached, with a warning. Workers on other machines need
-        not see the folder.
+        run that was killed goes on where it stopped. A damaged file is computed again, with a
+        warning. A predictor that cannot be described so is not cached, with a warning. Workers on
+        other machines need not see the folder.
     progress : bool
         Show a progress bar.
 
@@ -106,73 +109,74 @@ def evaluate(
     DataFrame
         Columns ``table, source, target, encoding, predictor, train_size, data_seed, kendall_tau,
         n_test, n_features, cpu_seconds`` (of fit and predict, in the process that did it), in the
-        order in which the arguments were given. A prediction that is constant has tau 0.
+        order in which the arguments were given. A prediction that is constant has tau 0; where the
+        target is constant on the test networks, tau is NaN.
 
     Raises
     ------
     ValueError
         An unknown name, a train size outside 1 .. n - 2, an encoding whose rows do not fit the
-        table or are not finite; the message names it. Nothing is fitted then.
+        table or are not finite, an architecture in several rows; the message names it. Nothing is
+        fitted then.
     """
-    if not isinstance(table, Table):
-        raise ValueError(
-            f"table={table!r:.80} is not a Table. Pass what load_table returns, or build a "
-            "graf_utils.Table from your own frame."
-        )
+    groups = _groups(table, duplicates)
+    n_networks = len(table) if groups is None else len(np.unique(groups))
     sizes = _checks.whole_numbers(
-        "train_sizes", train_sizes, 1, len(table) - 2, "networks in the table"
+        "train_sizes", train_sizes, 1, n_networks - 2, "networks in the table"
     )
     seeds = _checks.whole_numbers("data_seeds", data_seeds, 0, 2**32 - 1, "seeds")
     ys = {name: table.target(name) for name in _checks.names("targets", targets)}
-    models = {
-        name: make_predictor(model) for name, model in _checks.named("predictors", predictors)
-    }
+    regressors = _checks.named("predictors", predictors)
+    models = {name: make_predictor(regressor) for name, regressor in regressors}
     matrices = {name: _encoded(table, name, x) for name, x in _checks.named("encodings", encodings)}
     store = None if cache is None else Store(cache, _NUMBERS)
-    keys = _Keys(store is not None, matrices, ys, models)
+    keys = None if store is None else _Keys(matrices, ys, models, groups)
 
     rows: list[dict[str, Any]] = []
-    jobs: list[tuple[_Job, NDArray[Any], NDArray[Any]]] = []
-    positions: list[int] = []  # rows of the jobs
+    jobs: dict[int, tuple[_Job, Any, Any, Any]] = {}  # by the row that they fill
     for setting in product(ys, matrices, models, sizes, seeds):
         target, encoding, predictor, size, seed = setting
         row = {"table": table.name, "source": table.source}
         row |= dict(zip(_SETTING, setting, strict=True))
-        key = keys.of(target, encoding, predictor, size, seed)
-        done = store.read(key) if store is not None and key is not None else None
+        key = None if keys is None else keys.of(*setting)
+        done = None if key is None else store.read(key)
         if done is None:
             job = _Job(models[predictor], size, seed, key, store)
-            jobs.append((job, matrices[encoding], ys[target]))
-            positions.append(len(rows))
+            jobs[len(rows)] = (job, matrices[encoding], ys[target], groups)
         rows.append(row | (done or {}))
-
-    bar = tqdm(total=len(rows), initial=len(rows) - len(jobs), disable=not progress, unit="fit")
-    with bar:
-        for number, scores in unordered(_run, jobs, n_jobs):
-            rows[positions[number]] |= scores
-            jobs[number][0].keep(scores)
-            bar.update()
+    for row_number, scores in _all_scores(jobs, n_jobs, len(rows), progress):
+        rows[row_number] |= scores
     return pd.DataFrame(rows)
 
 
-def summarise(results: pd.DataFrame, by: Iterable[str] = ()) -> pd.DataFrame:
+def summarise(results: pd.DataFrame, by: str | Iterable[str] = ()) -> pd.DataFrame:
     """Mean tau over the data seeds with its uncertainty.
 
     Parameters
     ----------
     results : DataFrame
         From `evaluate`.
-    by : sequence of str
+    by : str or sequence of str
         Columns to group by; by default all that name a setting.
 
     Returns
     -------
     DataFrame
         One row per setting: ``mean``, ``std``, ``n`` (seeds), ``ci95`` (half width of the 95 %
-        interval of the mean, normal), ``cpu_seconds`` (mean).
+        interval of the mean, normal), ``cpu_seconds`` (mean). With one seed, ``std`` and ``ci95``
+        are NaN.
+
+    Raises
+    ------
+    ValueError
+        There is no such column.
     """
-    by = list(by) or ["table", "source", "target", "encoding", "predictor", "train_size"]
-    groups = results.groupby(by, sort=False)
+    columns = ["table", "source", "target", "encoding", "predictor", "train_size"]
+    if isinstance(by, str) or list(by):
+        columns = _checks.names("by", by)
+    for column in columns:
+        _checks.choice("by", column, list(results.columns))
+    groups = results.groupby(columns, sort=False, dropna=False)
     tau = groups["kendall_tau"].agg(mean="mean", std="std", n="size")
     tau["ci95"] = 1.96 * tau["std"] / np.sqrt(tau["n"])
     tau["cpu_seconds"] = groups["cpu_seconds"].mean()
@@ -189,37 +193,92 @@ def rank_correlations(scores: pd.DataFrame, target: Any, groups: Any = None) -> 
     scores : DataFrame of shape (n, n_scores)
         For example the proxies of a table.
     target : array-like of shape (n,)
+        A Series is matched with the scores by its labels.
     groups : array-like of shape (n,), optional
-        For example the number of convolutions.
+        For example the number of convolutions. A Series is matched by its labels.
 
     Returns
     -------
     DataFrame
         Columns ``score, group, n, spearman``; the group of the overall correlation is ``"all"``.
-        NaN where the score or the target is constant, or fewer than three rows are in the group.
+        NaN where the score or the target is constant or holds a NaN, or fewer than three rows are
+        in the group.
 
     Raises
     ------
     ValueError
-        The lengths differ.
+        The scores are no frame, or the lengths or the labels do not fit.
     """
-    target = np.asarray(target, dtype=float)
-    for name, values in (("target", target), ("groups", groups)):
-        if values is not None and len(values) != len(scores):
-            raise ValueError(
-                f"{name} has {len(values)} rows for {len(scores)} rows of scores; give one a row."
-            )
+    if not isinstance(scores, pd.DataFrame):
+        raise ValueError(
+            f"scores is {type(scores).__name__}; it must be a DataFrame with one column per score. "
+            "Write pd.DataFrame({'name': scores})."
+        )
+    values = _one_per_row("target", target, scores).astype(float)
     parts: dict[Any, NDArray[np.bool_]] = {"all": np.ones(len(scores), dtype=bool)}
     if groups is not None:
-        parts |= {group: np.asarray(groups) == group for group in np.unique(groups).tolist()}
+        labels = _one_per_row("groups", groups, scores)
+        parts |= {group: labels == group for group in np.unique(labels).tolist()}
     rows = []
     for group, mask in parts.items():
-        ranks, target_rank = scores[mask].rank(), pd.Series(target[mask]).rank().to_numpy()
+        ranks, target_rank = scores[mask].rank(), pd.Series(values[mask]).rank().to_numpy()
         for score, column in ranks.items():
             defined = mask.sum() > 2 and column.nunique() > 1 and np.ptp(target_rank) > 0
             rho = np.corrcoef(column, target_rank)[0, 1] if defined else np.nan
             rows.append({"score": score, "group": group, "n": int(mask.sum()), "spearman": rho})
     return pd.DataFrame(rows)
+
+
+def _one_per_row(what: str, values: Any, scores: pd.DataFrame) -> NDArray[Any]:
+    """Read one value per row of the scores, matched by label where there are labels."""
+    values = np.asarray(_checks.aligned(what, values, scores.index, "scores"))
+    if values.shape == (len(scores), 1):
+        values = values[:, 0]
+    if values.shape != (len(scores),):
+        raise ValueError(
+            f"{what} has shape {values.shape} for {len(scores)} rows of scores; give one value "
+            "per row."
+        )
+    return values
+
+
+# --- what is evaluated ------------------------------------------------------------------------
+
+
+def _groups(table: Table, duplicates: str) -> NDArray[np.intp] | None:
+    """For each row the first row of its architecture; None if each stands there once."""
+    if not isinstance(table, Table):
+        raise ValueError(
+            f"table={table!r:.80} is not a Table. Pass what load_table returns, or build a "
+            "graf_utils.Table from your own frame."
+        )
+    _checks.choice("duplicates", duplicates, ["refuse", "grouped"])
+    copies = np.flatnonzero(table.first_rows != np.arange(len(table)))
+    if not len(copies):
+        return None
+    if duplicates == "refuse":
+        row = int(copies[0])
+        raise ValueError(
+            f"table {table.name!r} holds {len(copies)} copies: row {row} is the architecture of "
+            f"row {table.first_rows[row]} again. A predictor knows a test network whose copy it "
+            "was trained on. Keep the first row of each with table.drop_duplicates(), or all rows, "
+            "with those of an architecture on one side of each split, with duplicates='grouped'."
+        )
+    return table.first_rows
+
+
+def _encoded(table: Table, name: str, encoding: Any) -> NDArray[np.float64]:
+    """The matrix of an encoding: by name, a function of the table, or the numbers themselves."""
+    if isinstance(encoding, str):
+        encoding = encode(table, encoding)
+    elif callable(encoding):
+        encoding = encoding(table)
+    elif hasattr(encoding, "fit_transform"):
+        raise ValueError(
+            f"encoding {name!r} is a transformer, {type(encoding).__name__}; pass a function of "
+            "the table that uses it, such as lambda table: transformer.fit_transform(table)."
+        )
+    return _checks.matrix(f"encoding {name!r}", encoding, len(table))
 
 
 # --- one fit ----------------------------------------------------------------------------------
@@ -230,22 +289,21 @@ class _Keys:
 
     def __init__(
         self,
-        needed: bool,
         matrices: dict[str, NDArray[Any]],
         ys: dict[str, NDArray[Any]],
         models: dict[str, Any],
+        groups: NDArray[Any] | None,
     ) -> None:
-        self.needed = needed
-        self.parts: dict[tuple[str, str], str | None] = {}
-        if not needed:
-            return
-        for kind, values in (("x", matrices), ("y", ys)):
-            self.parts |= {(kind, name): digest(value) for name, value in values.items()}
+        ours = [__version__, _split, _scores]
+        self.protocol = digest(ours, [np, scipy, sklearn], groups)
+        self.encodings = {name: digest(matrix) for name, matrix in matrices.items()}
+        self.targets = {name: digest(y) for name, y in ys.items()}
+        self.predictors: dict[str, str | None] = {}
         for name, model in models.items():
             try:
-                self.parts["model", name] = digest(model, _VERSIONS)
+                self.predictors[name] = digest(model)
             except NotKeyable as error:
-                self.parts["model", name] = None
+                self.predictors[name] = None
                 warnings.warn(
                     f"predictor {name!r} is not cached, since a part of it cannot be told from "
                     f"another: {error}",
@@ -254,14 +312,18 @@ class _Keys:
 
     def of(self, target: str, encoding: str, predictor: str, size: int, seed: int) -> str | None:
         """The key of a fit; None if it must not be cached."""
-        if not self.needed or self.parts["model", predictor] is None:
+        model = self.predictors[predictor]
+        if model is None:
             return None
-        parts = [self.parts["x", encoding], self.parts["y", target], self.parts["model", predictor]]
-        return digest(parts, size, seed)
+        return digest(
+            self.protocol, self.targets[target], self.encodings[encoding], model, size, seed
+        )
 
 
 @dataclass
 class _Job:
+    """A predictor to be fitted, on which train set, and where its scores are kept."""
+
     model: Any
     size: int
     seed: int
@@ -269,39 +331,79 @@ class _Job:
     store: Store | None
 
     def keep(self, scores: dict[str, float]) -> None:
-        """Put the scores into the store, unless they are there."""
-        if self.store is not None and self.key is not None and self.store.read(self.key) is None:
+        """Put the scores into the store, unless they are there or hold a NaN."""
+        if self.store is None or self.key is None or not np.isfinite(list(scores.values())).all():
+            return
+        if not self.store.holds(self.key):
             self.store.write(self.key, scores)
 
 
-def _run(job: _Job, x: NDArray[np.float64], y: NDArray[np.float64]) -> dict[str, float]:
-    train, test = train_test_split(np.arange(len(y)), train_size=job.size, random_state=job.seed)
-    model = clone(job.model)
-    start = time.process_time()
-    model.fit(x[train], y[train])
-    predicted = np.asarray(model.predict(x[test]), dtype=float).ravel()
-    seconds = time.process_time() - start
-    if not np.isfinite(predicted).all():
+def _all_scores(
+    jobs: dict[int, tuple[_Job, Any, Any, Any]], n_jobs: int | None, n_rows: int, progress: bool
+) -> Iterator[tuple[int, dict[str, float]]]:
+    """Run the jobs and yield the row of each with its scores, kept if there is a store."""
+    row_numbers = list(jobs)
+    is_kept = True
+    bar = tqdm(total=n_rows, initial=n_rows - len(jobs), disable=not progress, unit="fit")
+    with bar:
+        for number, scores in unordered(_run, jobs.values(), n_jobs):
+            row = row_numbers[number]
+            try:
+                jobs[row][0].keep(scores)
+            except OSError as error:
+                if is_kept:
+                    warnings.warn(f"the cache cannot be written: {error}", stacklevel=3)
+                is_kept = False
+            yield row, scores
+            bar.update()
+
+
+def _run(job: _Job, x: NDArray[Any], y: NDArray[Any], groups: Any) -> dict[str, float]:
+    """Do one job, in whatever process."""
+    train, test = _split(len(y), groups, job.size, job.seed)
+    scores = _scores(job.model, x, y, train, test)
+    if scores is None:
         raise ValueError(
             f"predictor {job.model!r} returned NaN or infinite predictions with {job.size} "
             f"training networks, data seed {job.seed}. Check its settings."
         )
-    constant = (predicted == predicted[0]).all()
-    scores = {
-        "kendall_tau": 0.0 if constant else float(kendalltau(predicted, y[test]).statistic),
-        "n_test": len(test),
-        "n_features": x.shape[1],
-        "cpu_seconds": round(seconds, 4),
-    }
     with contextlib.suppress(OSError):  # here is no such folder: `evaluate` keeps it
         job.keep(scores)
     return scores
 
 
-def _encoded(table: Table, name: str, encoding: Any) -> NDArray[np.float64]:
-    """The matrix of an encoding: by name, a function of the table, or the numbers themselves."""
-    if isinstance(encoding, str):
-        encoding = encode(table, encoding)
-    elif callable(encoding):
-        encoding = encoding(table)
-    return _checks.matrix(f"encoding {name!r}", encoding, len(table))
+def _split(
+    n_rows: int, groups: NDArray[np.intp] | None, size: int, seed: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows to train and to test on; the rows of a group are never on both sides."""
+    rows = np.arange(n_rows)
+    if groups is None:
+        train, test = train_test_split(rows, train_size=size, random_state=seed)
+        return train, test
+    chosen, _ = train_test_split(np.unique(groups), train_size=size, random_state=seed)
+    is_train = np.isin(groups, chosen)
+    return rows[is_train], rows[~is_train]
+
+
+def _scores(
+    model: Any,
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    train: NDArray[np.intp],
+    test: NDArray[np.intp],
+) -> dict[str, float] | None:
+    """The numbers of one fit; None if the predictions are not finite."""
+    model = clone(model)
+    start = time.process_time()
+    model.fit(x[train], y[train])
+    predicted = np.asarray(model.predict(x[test]), dtype=float).ravel()
+    seconds = time.process_time() - start
+    if not np.isfinite(predicted).all():
+        return None
+    constant = (predicted == predicted[0]).all()
+    return {
+        "kendall_tau": 0.0 if constant else float(kendalltau(predicted, y[test]).statistic),
+        "n_test": len(test),
+        "n_features": x.shape[1],
+        "cpu_seconds": round(seconds, 4),
+    }

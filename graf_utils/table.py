@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from graf_utils import _checks
 from graf_utils._checks import nearest
 from graf_utils.spaces import SearchSpace, get_space
 
@@ -19,7 +20,9 @@ __all__ = ["Table", "locate", "row_numbers"]
 class Table:
     """Architectures with their targets and proxies, row by row, and where they come from.
 
-    A table is not changed once it is made; `subset` and `assign` return new ones.
+    A table is not changed once it is made; `subset`, `drop_duplicates` and `assign` return new
+    ones. Rows are numbered from 0 in the order of the architectures, whatever labels they came
+    with.
 
     Parameters
     ----------
@@ -28,9 +31,11 @@ class Table:
     space : SearchSpace or str
         The search space of the architectures, or its name.
     architectures : sequence
-        One architecture per row, in any form that ``space.to_codes`` takes.
+        One architecture per row, in any form that ``space.to_codes`` takes. The labels of a pandas
+        Series or DataFrame are the key by which targets and proxies are put in order.
     targets : DataFrame or mapping of column name to values
-        What can be predicted; finite numbers, one row per architecture.
+        What can be predicted; finite numbers, one row per architecture. What has labels of its own
+        needs architectures with the same ones; what has none, or 0..n-1, is taken row by row.
     proxies : DataFrame, mapping or None
         Zero-cost proxies, in the order in which encodings use them.
     provenance : dict, optional
@@ -46,8 +51,8 @@ class Table:
     Raises
     ------
     ValueError
-        An architecture is none of the space, rows do not fit, a column holds no numbers, or a
-        target is not finite.
+        An architecture is none of the space, rows or labels do not fit, a column holds no
+        numbers, or a target is not finite.
 
     Examples
     --------
@@ -72,7 +77,8 @@ class Table:
         self.provenance: dict[str, Any] = provenance or {}
         self.codes: NDArray[np.integer] = self.space.to_codes(architectures)
         self.codes.flags.writeable = False
-        self.targets: pd.DataFrame = self._frame("targets", targets)
+        index = _labels(architectures, len(self))
+        self.targets: pd.DataFrame = self._frame("targets", targets, index)
         if self.targets.shape[1] == 0:
             raise ValueError(f"table {name!r}: targets has no column; it needs at least one.")
         finite = np.isfinite(self.targets.to_numpy()).all(axis=0)
@@ -84,20 +90,16 @@ class Table:
             )
         self.proxies: pd.DataFrame | None = None
         if proxies is not None:
-            self.proxies = self._frame("proxies", proxies)
+            self.proxies = self._frame("proxies", proxies, index)
 
-    def _frame(self, what: str, values: Any) -> pd.DataFrame:
+    def _frame(self, what: str, values: Any, index: pd.Index) -> pd.DataFrame:
         """Read targets or proxies as a frame of numbers with one row per architecture."""
-        frame, n, wrong = pd.DataFrame(values), len(self), None
-        if len(frame) != n:
+        frame = self._in_rows(what, values, index)
+        wrong = None
+        if len(frame) != len(self):
             wrong = (
-                f"{what} has {len(frame)} rows for {n} architectures; row i must describe "
+                f"{what} has {len(frame)} rows for {len(self)} architectures; row i must describe "
                 "architecture i."
-            )
-        elif not frame.index.equals(pd.RangeIndex(n)):
-            wrong = (
-                f"the index of {what} must be 0..{n - 1}, so that row i describes architecture i. "
-                "Sort it to that order, then call .reset_index(drop=True)."
             )
         elif not frame.columns.is_unique:
             wrong = f"column names of {what} must be unique."
@@ -109,7 +111,25 @@ class Table:
                 )
         if wrong:
             raise ValueError(f"table {self.name!r}: {wrong}")
-        return frame.astype(float).set_axis(pd.RangeIndex(n))
+        return frame.astype(float).set_axis(pd.RangeIndex(len(self)))
+
+    def _in_rows(self, what: str, values: Any, index: pd.Index) -> pd.DataFrame:
+        """Put what has labels in the order of the architectures' labels, column by column."""
+        if isinstance(values, Mapping):
+            columns = {name: self._column(what, name, values[name], index) for name in values}
+            return pd.DataFrame(columns)
+        try:
+            return pd.DataFrame(_checks.aligned(what, values, index, "architectures"))
+        except ValueError as error:
+            raise ValueError(f"table {self.name!r}: {error}") from error
+
+    def _column(self, what: str, name: Any, values: Any, index: pd.Index) -> Any:
+        """One column of a mapping, without labels."""
+        try:
+            values = _checks.aligned(f"{what}[{name!r}]", values, index, "architectures")
+        except ValueError as error:
+            raise ValueError(f"table {self.name!r}: {error}") from error
+        return values.array if isinstance(values, pd.Series) else values
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -162,6 +182,7 @@ class Table:
         Returns
         -------
         ndarray of shape (n,)
+            The first row, where an architecture stands in several.
 
         Raises
         ------
@@ -170,7 +191,8 @@ class Table:
         """
         codes = self.space.to_codes(architectures)
         rows = locate(codes, self._row_of)
-        if (absent := rows < 0).any():
+        absent = rows < 0
+        if absent.any():
             (first,) = self.space.from_codes(codes[absent][:1])
             raise ValueError(
                 f"table {self.name!r} lacks {int(absent.sum())} of {len(codes)} architectures, the "
@@ -181,6 +203,24 @@ class Table:
     @functools.cached_property
     def _row_of(self) -> dict[bytes, int]:
         return row_numbers(self.codes)
+
+    @functools.cached_property
+    def first_rows(self) -> NDArray[np.intp]:
+        """For each row the first row with the same architecture; its own, unless it is a copy.
+
+        Architectures are the same if their codes are equal. Isomorphic cells that are written
+        differently are different architectures here, as in the paper.
+        """
+        return locate(self.codes, self._row_of)
+
+    def drop_duplicates(self) -> Table:
+        """Return the table with each architecture once, in its first row.
+
+        Returns
+        -------
+        Table
+        """
+        return self.subset(self.first_rows == np.arange(len(self)))
 
     def subset(self, rows: slice | Sequence[int] | NDArray[Any]) -> Table:
         """Return the table of some rows.
@@ -203,7 +243,7 @@ class Table:
         if isinstance(chosen, np.ndarray) and chosen.dtype == bool and len(chosen) != len(self):
             raise ValueError(
                 f"rows is a mask of {len(chosen)} values for {len(self)} rows; give one value "
-                "a row, or row numbers."
+                "per row, or row numbers."
             )
         try:
             keep = np.arange(len(self))[chosen]
@@ -239,20 +279,41 @@ class Table:
         table = self
         for name, values in targets.items():
             column = values(table) if callable(values) else values
-            frame = table.targets.assign(**{name: self._frame("targets", {name: column})[name]})
+            new = self._frame("targets", {name: column}, self.targets.index)
+            frame = table.targets.assign(**{name: new[name]})
             table = Table(
                 self.name, self.source, self.space, self.codes, frame, self.proxies, self.provenance
             )
         return table
 
 
+def _labels(architectures: Any, n_rows: int) -> pd.Index:
+    """The labels of architectures: of pandas objects their index, else 0..n-1."""
+    if isinstance(architectures, pd.Series | pd.DataFrame):
+        return architectures.index
+    return pd.RangeIndex(n_rows)
+
+
 def row_numbers(codes: NDArray[Any]) -> dict[bytes, int]:
-    """Return the row of each code, by its bytes; of equal codes the last row."""
-    return {code.tobytes(): row for row, code in enumerate(codes)}
+    """Number codes by their bytes.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n, code_length)
+
+    Returns
+    -------
+    dict of bytes to int
+        The row of each code; of equal codes the first row.
+    """
+    rows = {}
+    for row in range(len(codes) - 1, -1, -1):
+        rows[codes[row].tobytes()] = row
+    return rows
 
 
 def locate(codes: NDArray[Any], row_of: dict[bytes, int]) -> NDArray[np.intp]:
-    """Return the row of each code in another array of codes.
+    """Find the row of each code in another array of codes.
 
     Parameters
     ----------

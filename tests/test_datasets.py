@@ -33,7 +33,6 @@ from graf_utils.datasets import (
     list_tables,
     load_table,
 )
-from graf_utils.table import Table
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RECIPE = REPOSITORY / "data" / "recipes" / "nb201_cifar10_analog.py"
@@ -178,87 +177,6 @@ def test_package_code_never_unpickles_or_evaluates():
     modules = (datasets, store)
     source = "".join(Path(module.__file__).read_text(encoding="utf-8") for module in modules)
     assert not [word for word in ("pickle", "eval(", "literal_eval", "exec(") if word in source]
-
-
-# --------------------------------------------------------------------------- table object
-
-
-def _table(**changes):
-    given = {
-        "name": "mine",
-        "source": "own",
-        "space": "nb201",
-        "architectures": ["(0, 0, 0, 0, 0, 0)", "(1, 2, 3, 4, 0, 1)", "(2, 2, 2, 2, 2, 2)"],
-        "targets": {"latency": [1.0, 2.0, 3.0], "energy": [4, 5, 6]},
-        "proxies": pd.DataFrame({"flops": [7, 8, 9]}),
-    }
-    return Table(**(given | changes))
-
-
-def test_own_table_is_short_to_write_and_read():
-    table = _table()
-    assert table.architectures[1] == (1, 2, 3, 4, 0, 1)
-    assert repr(table) == "<Table mine (own): 3 nb201 networks, 2 targets, 1 proxies>"
-    assert len(table) == 3
-    assert table.target("energy").tolist() == [4, 5, 6]
-    table.target("energy")[0] = -1
-    assert table.target("energy")[0] == 4
-
-
-@pytest.mark.parametrize("rows", [[2, 0], np.array([2, 0]), slice(None, None, -2)])
-def test_subset_keeps_rows_aligned(rows):
-    part = _table().subset(rows)
-    assert part.architectures == [(2,) * 6, (0,) * 6]
-    assert part.target("latency").tolist() == [3, 1]
-    assert part.proxies["flops"].tolist() == [9, 7]
-    assert part.targets.index.equals(pd.RangeIndex(2))
-
-
-def test_rows_of_architectures(embedded):
-    random = np.random.default_rng(0).permutation(len(embedded))[:200]
-    asked = [embedded.architectures[i] for i in random]
-    assert embedded.rows(asked).tolist() == random.tolist()
-    assert embedded.rows([embedded.space.to_string(asked[0])]).tolist() == [random[0]]
-    assert _table().rows(_table().architectures[::-1]).tolist() == [2, 1, 0]
-    with pytest.raises(ValueError, match=r"lacks 1 of 2 architectures, the first is \(4, 4"):
-        _table().rows([_table().architectures[0], (4, 4, 4, 4, 4, 4)])
-
-
-def test_subset_by_mask():
-    assert _table().subset(np.array([False, True, False])).target("latency").tolist() == [2]
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"targets": {"latency": [1.0, 2.0]}}, "targets has 2 rows for 3 architectures"),
-        ({"proxies": pd.DataFrame({"a": [1]})}, "proxies has 1 rows for 3 architectures"),
-        (
-            {"targets": pd.DataFrame({"a": [1, 2, 3]}, index=[2, 1, 0])},
-            r"index of targets must be 0..2.*reset_index",
-        ),
-        ({"targets": {"a": [1, np.nan, 3]}}, r"targets \['a'\] hold NaN .* Drop"),
-        ({"targets": {"a": ["x", "y", "z"]}}, "column 'a' has type .* must hold numbers"),
-        ({"targets": pd.DataFrame(index=range(3))}, "targets has no column"),
-        ({"targets": pd.DataFrame(np.ones((3, 2)), columns=["a", "a"])}, "must be unique"),
-        ({"architectures": [(0,) * 5] * 3}, "6"),
-        ({"space": "nb202"}, "nb202.*Did you mean 'nb201'"),
-    ],
-)
-def test_bad_tables_are_refused(changes, message):
-    with pytest.raises(ValueError, match=message):
-        _table(**changes)
-
-
-def test_unknown_target_and_rows_name_input_rule_and_remedy():
-    with pytest.raises(
-        ValueError, match=r"'latenci' is not .* one of \['latency', 'energy'\].*'lat"
-    ):
-        _table().target("latenci")
-    with pytest.raises(ValueError, match=r"rows=\[7\] does not fit .* 0..2"):
-        _table().subset([7])
-    with pytest.raises(ValueError, match="mask of 2 values for 3 rows"):
-        _table().subset(np.array([True, False]))
 
 
 # --------------------------------------------------------------------------- names

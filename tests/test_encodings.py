@@ -4,9 +4,11 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from graf_utils.datasets import load_table
-from graf_utils.encodings import ENCODINGS, encode, path_encoding
+from graf_utils.encodings import ENCODINGS, _paths_by_length, encode, path_encoding
 from graf_utils.graphs import GraphBatch
 from graf_utils.spaces import NB201, get_space
 from graf_utils.table import Table
@@ -152,9 +154,9 @@ BAD = {
 
 @pytest.mark.parametrize("what", BAD)
 def test_bad_names(table, what):
-    given, words = BAD[what]
+    encoding, words = BAD[what]
     with pytest.raises(ValueError, match="encoding=") as error:
-        encode(table, given)
+        encode(table, encoding)
     for word in words:
         assert word in str(error.value)
 
@@ -163,3 +165,105 @@ def test_zcp_needs_proxies(table):
     bare = Table("bare", "test", SPACE, table.architectures, table.targets)
     with pytest.raises(ValueError, match="no zero-cost proxies.*proxies.score"):
         encode(bare, "zcp+graf")
+
+
+def test_encode_takes_a_table(table):
+    for value in (table.architectures, table.targets, "nb201-cifar10", None):
+        with pytest.raises(ValueError, match="encode takes a Table"):
+            encode(value, "graf")
+
+
+# --- one-hot, from the graphs ---------------------------------------------------------------------
+
+
+def written_out(space, batch, row):
+    """Names of the indicators of one graph, from its networkx form."""
+    graph, nodes, names = batch.to_networkx(row), batch.node_names, set()
+    for source, target in graph.edges:
+        if batch.node_ops is None and not (batch.free and target == batch.output):
+            op = graph.edges[source, target]["op"]
+            names.add(f"{nodes[source]}-{nodes[target]}={op}")
+        elif batch.node_ops is not None and not space.fixed_wiring:
+            names.add(f"{nodes[source]}-{nodes[target]}")
+    if batch.node_ops is not None:
+        for node in graph.nodes:
+            op = graph.nodes[node].get("op")
+            if node not in (*batch.inputs, batch.output) and op in batch.operations:
+                names.add(f"{nodes[node]}={op}")
+    return names
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from(["nb201", "nb101", "darts", "tnb101-micro"]))
+def test_one_hot_says_which_operation_lies_where(seed, name):
+    space = get_space(name)
+    codes = space.sample(8, random_state=seed)
+    frame = encode(Table("t", "test", space, codes, {"y": np.arange(8.0)}), "one-hot")
+    assert frame.columns.is_unique
+    assert set(np.unique(frame)) <= {0, 1}
+    for row in range(8):
+        expected = set()
+        for cell, batch in space.graph_batch(codes).items():
+            prefix = f"{cell}." if cell else ""
+            expected |= {prefix + name for name in written_out(space, batch, row)}
+        assert set(frame.columns[frame.loc[row] == 1]) == expected
+
+
+def test_one_hot_of_codes_is_the_codes():
+    """Where a code is a list of operations, one-hot says each of them, and nothing else."""
+    for name in ("nb201", "tnb101-micro", "tnb101-macro"):
+        space = get_space(name)
+        codes = space.sample(50, random_state=0)
+        frame = encode(Table("t", "test", space, codes, {"y": np.arange(50.0)}), "one-hot")
+        places = space.position_names()
+        assert list(frame) == [f"{place}={op}" for place in places for op in space.operations]
+        first = 1 if name == "tnb101-macro" else 0  # chains: 1 to 4, and -1 where they have ended
+        ids = np.arange(first, first + len(space.operations))
+        expected = (codes[:, :, None] == ids).reshape(50, -1)
+        np.testing.assert_array_equal(frame, expected)
+
+
+def test_one_hot_tells_all_cells_apart():
+    codes = SPACE.enumerate()
+    frame = encode(Table("t", "test", SPACE, codes, {"y": np.zeros(len(codes))}), "one-hot")
+    assert (frame.sum(axis=1) == 6).all()
+    assert len(np.unique(frame, axis=0)) == len(codes)
+
+
+# --- a path encoding that is too large ------------------------------------------------------------
+
+
+def chain(length, n_ops=5):
+    """Two graphs of one path."""
+    edges = [(i, i + 1) for i in range(length)]
+    return GraphBatch(tuple("abcde"[:n_ops]), length + 1, edges, np.zeros((2, length), dtype=int))
+
+
+def full(n_nodes):
+    """Two graphs with every edge."""
+    edges = [(u, v) for v in range(n_nodes) for u in range(v)]
+    return GraphBatch(("a",), n_nodes, edges, np.zeros((2, len(edges)), dtype=int))
+
+
+def test_a_path_encoding_that_is_too_large_is_refused_first():
+    assert path_encoding(chain(7)).shape == (2, 5**7)
+    assert path_encoding(full(12)).shape == (2, 11)
+    with pytest.raises(ValueError, match=f"{5**12:,} columns of 2 rows, from 1 paths.*'one-hot'"):
+        path_encoding(chain(12))
+    with pytest.raises(ValueError, match=f"columns of 2 rows, from {2**38:,} paths"):
+        path_encoding(full(40))
+    many = GraphBatch(tuple("abcde"), 8, chain(7).edges, np.zeros((20_000, 7), dtype=np.int8))
+    with pytest.raises(ValueError, match=r"encode fewer rows at once with table\.subset"):
+        path_encoding(many)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(2, 7), st.integers(0, 10_000))
+def test_paths_are_counted_as_networkx_lists_them(n_nodes, seed):
+    random = np.random.default_rng(seed)
+    edges = [(u, v) for v in range(n_nodes) for u in range(v) if random.random() < 0.6]
+    batch = GraphBatch(("a",), n_nodes, edges or [(0, 1)], np.zeros((1, len(edges) or 1), int))
+    graph = nx.DiGraph(batch.edges.tolist())
+    graph.add_nodes_from(range(n_nodes))
+    lengths = [len(path) - 1 for path in nx.all_simple_paths(graph, 0, n_nodes - 1)]
+    assert _paths_by_length(batch, 0) == {k: lengths.count(k) for k in set(lengths)}

@@ -1,27 +1,38 @@
 """The protocol: splits, scores, parallel runs, the cache, and the paper's figures."""
 
+import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+import warnings
 from pathlib import Path
 
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
+import xgboost
+from scipy.sparse import csr_array
 from scipy.stats import kendalltau, spearmanr
+from sklearn.base import clone
 from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import Ridge
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import GridSearchCV, cross_validate, train_test_split
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import graf_utils.evaluation as evaluation
 from graf_utils.datasets import data_path, load_table
-from graf_utils.encodings import encode
+from graf_utils.encodings import ENCODINGS, encode
 from graf_utils.evaluation import evaluate, rank_correlations, summarise
+from graf_utils.features import GRAF
 from graf_utils.predictors import PREDICTORS, make_predictor
 from graf_utils.spaces import NB201
 from graf_utils.table import Table
@@ -98,6 +109,147 @@ def test_encodings_and_predictors_of_ones_own(table):
     assert set(results["predictor"]) == {"forest", "ridge"}
 
 
+# --- one object stands for itself (fault 7) ---
+
+
+def test_one_object_stands_for_itself(table):
+    X, options = encode(table, "op-count"), {"targets": "accuracy", "train_sizes": 20}
+
+    def own_features(t):
+        return encode(t, "op-count")
+
+    expected = run(table, encodings="op-count", **options)
+    for encoding, name in (
+        (X, "DataFrame"),
+        (X.to_numpy(), "ndarray"),
+        (own_features, "own_features"),
+        (["op-count"], "op-count"),
+    ):
+        found = run(table, encodings=encoding, **options)
+        assert set(found["encoding"]) == {name}
+        assert found["kendall_tau"].tolist() == expected["kendall_tau"].tolist()
+    one = run(table, encodings="op-count", predictors=Ridge(), **options)
+    assert set(one["predictor"]) == {"Ridge"}
+    assert one["kendall_tau"].tolist() == expected["kendall_tau"].tolist()
+    forest = RandomForestRegressor(3, random_state=0)  # it can be iterated, once fitted
+    pipeline = make_pipeline(StandardScaler(), Ridge())
+    mixed = run(table, encodings="op-count", predictors=["rf", forest, pipeline], **options)
+    assert list(mixed["predictor"].unique()) == ["rf", "RandomForestRegressor", "Pipeline"]
+    fitted = run(table, encodings="op-count", predictors=clone(forest).fit(X, X["op_count[none]"]))
+    assert set(fitted["predictor"]) == {"RandomForestRegressor"}
+
+
+def test_a_column_and_a_sparse_matrix_are_encodings(table):
+    column = encode(table, "op-count")["op_count[nor_conv_3x3]"]
+    found = run(
+        table,
+        encodings={
+            "series": column,
+            "frame": column.to_frame(),
+            "sparse": csr_array(column.to_frame()),
+        },
+    )
+    taus = [part["kendall_tau"].tolist() for _, part in found.groupby("encoding")]
+    assert taus[0] == taus[1] == taus[2]
+    assert (found["n_features"] == 1).all()
+
+
+# --- labels of encodings (fault 4) ---
+
+
+def test_an_encoding_in_another_order_is_refused_and_the_remedy_works(table):
+    X = encode(table, "op-count")
+    shuffled = X.sample(frac=1, random_state=0)
+    for encodings in (
+        {"mine": shuffled},
+        shuffled,
+        lambda t: shuffled,
+        {"mine": shuffled.iloc[:, 0]},
+    ):
+        with pytest.raises(ValueError, match=r"reset_index\(drop=True\).*sort_index\(\)"):
+            run(table, encodings=encodings)
+    expected, found = (
+        run(table, encodings={"m": X}),
+        run(table, encodings={"m": shuffled.sort_index()}),
+    )
+    pd.testing.assert_frame_equal(found[NUMBERS], expected[NUMBERS])
+
+
+def test_a_part_of_the_table_with_its_part_of_a_frame(table):
+    """Aligning by row number would pair the wrong rows here."""
+    rows = np.random.default_rng(0).permutation(400)
+    part, X = table.subset(rows), encode(table, "op-count")
+    with pytest.raises(ValueError, match=r"as they stand, write .reset_index\(drop=True\)"):
+        run(part, encodings={"mine": X.iloc[rows]})
+    found = run(part, encodings={"mine": X.iloc[rows].reset_index(drop=True)})
+    expected = run(part, encodings={"mine": "op-count"})
+    pd.testing.assert_frame_equal(found[NUMBERS], expected[NUMBERS])
+
+
+# --- copies (fault 5) ---
+
+
+def noise(copies):
+    cells = SPACE.from_codes(SPACE.sample(150, random_state=0))
+    y = np.random.default_rng(1).normal(size=150)
+    return Table("noise", "test", SPACE, cells * copies, {"y": np.tile(y, copies)})
+
+
+def test_copies_are_refused_and_both_remedies_work():
+    twice = noise(2)
+    options = {"targets": "y", "encodings": "one-hot", "predictors": "rf", "data_seeds": range(3)}
+    with pytest.raises(
+        ValueError, match=r"holds 150 copies: row 150 is the architecture of row 0 again"
+    ) as error:
+        run(twice, train_sizes=75, **options)
+    for remedy in ("table.drop_duplicates()", "duplicates='grouped'"):
+        assert remedy in str(error.value)
+    once = run(noise(1), train_sizes=75, **options)
+    dropped = run(twice.drop_duplicates(), train_sizes=75, **options)
+    pd.testing.assert_frame_equal(dropped[NUMBERS], once[NUMBERS])
+    grouped = run(twice, train_sizes=75, duplicates="grouped", **options)
+    assert grouped["kendall_tau"].abs().max() < 0.15, "noise cannot be predicted"
+    assert (grouped["n_test"] == 150).all()
+    with pytest.raises(ValueError, match="from 1 to 148"):
+        run(twice, train_sizes=149, duplicates="grouped", **options)
+
+
+@pytest.mark.parametrize("size", [1, 20, 60])
+def test_no_architecture_is_on_both_sides(size):
+    table = noise(1).subset(np.random.default_rng(0).integers(0, 80, 200))
+    for seed in range(10):
+        train, test = evaluation._split(len(table), table.first_rows, size, seed)
+        assert sorted([*train, *test]) == list(range(200))
+        sides = [{table.architectures[row] for row in side} for side in (train, test)]
+        assert not sides[0] & sides[1]
+        assert len(sides[0]) == size
+
+
+def test_without_copies_grouped_changes_nothing(table):
+    pd.testing.assert_frame_equal(run(table, duplicates="grouped")[NUMBERS], run(table)[NUMBERS])
+
+
+def test_the_cache_tells_grouped_rows_apart(tmp_path):
+    twice = noise(2)
+    other = Table(
+        "t", "test", SPACE, [*twice.architectures[:299], (4, 4, 4, 4, 4, 4)], twice.targets
+    )
+    X = np.random.default_rng(0).normal(size=(300, 3))
+    options = {"targets": "y", "encodings": {"X": X}, "train_sizes": 75, "data_seeds": [0]}
+    for table in (twice, other):
+        found = run(table, duplicates="grouped", cache=tmp_path, **options)
+        expected = run(table, duplicates="grouped", **options)
+        pd.testing.assert_frame_equal(found[NUMBERS], expected[NUMBERS])
+
+
+def test_a_table_of_repeats_loads_and_keeps_its_first_rows():
+    """As NB101's: isomorphic cells are not copies, equal ones are."""
+    cells = [(2, 0, 0, 0, 0, 3), (2, 0, 0, 0, 0, 3), (0, 2, 3, 0, 0, 0)] * 5
+    table = Table("t", "test", SPACE, cells, {"y": np.arange(15.0)})
+    assert len(table) == 15
+    assert table.drop_duplicates().target("y").tolist() == [0, 2]
+
+
 def test_a_constant_prediction_has_tau_zero(table):
     assert (run(table, predictors={"mean": DummyRegressor()})["kendall_tau"] == 0).all()
 
@@ -125,6 +277,79 @@ def test_predictors_by_name_are_the_papers():
     assert make_predictor(mine).alpha == 3
 
 
+# --- every encoding as a frame into every predictor (fault 1) ---
+
+
+@pytest.fixture(scope="module")
+def small():
+    """120 cells with proxies, one of whose names XGBoost does not allow either."""
+    cells = SPACE.sample(120, random_state=0)
+    proxies = np.random.default_rng(0).normal(size=(120, 2))
+    proxies = pd.DataFrame(proxies, columns=["flops", "grad<norm"])
+    convs = np.isin(cells, [2, 3]).sum(axis=1) + proxies["flops"]
+    return Table("small", "test", SPACE, cells, {"y": convs}, proxies)
+
+
+def quick(predictor):
+    """Few trees, of the same kind."""
+    model = make_predictor(predictor)
+    step = "xgbregressor__" if predictor == "graf-xgb" else ""
+    return model.set_params(**{f"{step}n_estimators": 5})
+
+
+@pytest.mark.parametrize("predictor", PREDICTORS)
+@pytest.mark.parametrize("encoding", [*ENCODINGS, "zcp+graf+one-hot+path"])
+def test_every_encoding_as_a_frame_into_every_predictor(small, predictor, encoding):
+    X, y, model = encode(small, encoding), small.target("y"), quick(predictor)
+    from_frame = clone(model).fit(X[:80], y[:80])
+    from_array = clone(model).fit(X.to_numpy()[:80], y[:80])
+    expected = from_array.predict(X.to_numpy()[80:])
+    assert from_frame.predict(X[80:]).tolist() == expected.tolist()
+    assert list(from_frame.feature_names_in_) == list(X)
+    again = pickle.loads(pickle.dumps(from_frame))
+    assert again.predict(X[80:]).tolist() == expected.tolist()
+    with pytest.raises(ValueError, match="(?i)feature.names"):
+        from_frame.predict(X[80:].rename(columns={X.columns[0]: "other[x]"}))
+
+
+@pytest.mark.parametrize("predictor", PREDICTORS)
+def test_frames_through_pipelines_searches_and_cross_validation(small, predictor):
+    X, y, model = encode(small, "graf"), small.target("y"), quick(predictor)
+    if predictor == "graf-xgb":
+        model.set_output(transform="pandas")
+        assert set(clone(model).fit(X, y)[-1].feature_names_in_) < set(X)
+    pipeline = make_pipeline(StandardScaler(), model).set_output(transform="pandas").fit(X, y)
+    assert list(pipeline[-1].feature_names_in_) == list(X)
+    graf = make_pipeline(GRAF(SPACE).set_output(transform="pandas"), model)
+    assert graf.fit(small, y).predict(small).shape == (120,)
+    depth = "xgbregressor__max_depth" if predictor == "graf-xgb" else "max_depth"
+    search = GridSearchCV(model, {depth: [2, 3]}, cv=2).fit(X, y)
+    assert search.best_params_[depth] in (2, 3)
+    scores = cross_validate(model, X, y, cv=2)["test_score"]
+    assert scores.tolist() == cross_validate(model, X.to_numpy(), y, cv=2)["test_score"].tolist()
+
+
+def test_our_xgboost_is_xgboost_but_for_the_names(small):
+    X, y = encode(small, "graf"), small.target("y")
+    ours = make_predictor("xgb")
+    theirs = xgboost.XGBRegressor(random_state=42, n_jobs=1)
+    assert ours.get_params() == theirs.get_params()
+    expected = theirs.fit(X.to_numpy()[:80], y[:80]).predict(X.to_numpy())
+    assert ours.fit(X[:80], y[:80]).predict(X).tolist() == expected.tolist()
+    assert ours.apply(X).tolist() == theirs.apply(X.to_numpy()).tolist()
+    assert ours.score(X, y) == theirs.score(X.to_numpy(), y)
+    assert not hasattr(make_predictor("xgb").fit(X.to_numpy(), y), "feature_names_in_")
+    stopped = make_predictor("xgb").set_params(early_stopping_rounds=2)
+    stopped.fit(X[:80], y[:80], eval_set=[(X[80:], y[80:])], verbose=False)
+    assert stopped.best_iteration < 100
+    weights = np.linspace(0, 1, 80)
+    weighted = clone(ours).fit(X[:80], y[:80], sample_weight=weights).predict(X)
+    theirs.fit(X.to_numpy()[:80], y[:80], sample_weight=weights)
+    assert weighted.tolist() == theirs.predict(X.to_numpy()).tolist()
+    plain = pd.DataFrame({"a": y, 3: y})
+    assert clone(ours).fit(plain.rename(columns=str), y).feature_names_in_.tolist() == ["a", "3"]
+
+
 def test_graf_xgb_does_not_see_copies(table):
     X, y = encode(table, "graf").to_numpy(), table.target("accuracy")
     model = make_predictor("graf-xgb").fit(X[:50], y[:50])
@@ -135,6 +360,17 @@ def test_graf_xgb_does_not_see_copies(table):
     np.testing.assert_array_equal(
         model.predict(X[50:]), again.predict(np.hstack([X, X[:, :40]])[50:])
     )
+
+
+def test_summarise_groups_by_names(table):
+    results = run(table)
+    assert list(summarise(results, "encoding")["encoding"]) == ["op-count", "one-hot"]
+    assert summarise(results, "encoding")["n"].tolist() == [12, 12]
+    pd.testing.assert_frame_equal(summarise(results, ["encoding"]), summarise(results, "encoding"))
+    with pytest.raises(ValueError, match="by='encodings' is unknown.*Did you mean 'encoding'"):
+        summarise(results, "encodings")
+    unnamed = results.assign(source=None)
+    assert len(summarise(unnamed)) == 8, "a missing value is a value"
 
 
 def test_summarise(table):
@@ -190,16 +426,113 @@ def test_what_determines_the_number_is_in_the_key(table, tmp_path, monkeypatch):
     assert len(calls) == 6, "the name of a predictor does not determine the number"
 
 
+@pytest.mark.parametrize("bad", ['"oops"', "NaN", "Infinity", "7", "[0.5]", "true", "0.123"])
+def test_a_damaged_number_is_computed_again(table, tmp_path, bad):
+    """Fault 26: what was read back was believed."""
+    whole = run(table, cache=tmp_path)
+    files = sorted(tmp_path.rglob("*.json"))
+    sound = {file: file.read_text() for file in files}
+    assert len(files) == 24
+    for file, name in zip(files, NUMBERS, strict=False):
+        content = json.loads(sound[file]) | {name: json.loads(bad)}
+        file.write_text(json.dumps(content))
+    with pytest.warns(UserWarning, match="is damaged .*computed again"):
+        again = run(table, cache=tmp_path)
+    pd.testing.assert_frame_equal(again[NUMBERS], whole[NUMBERS])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run(table, cache=tmp_path)
+    for file in files[:3]:
+        assert json.loads(file.read_text())["kendall_tau"] == json.loads(sound[file])["kendall_tau"]
+
+
 def test_a_damaged_file_is_computed_again(table, tmp_path):
     whole = run(table, cache=tmp_path)
     files = sorted(tmp_path.rglob("*.json"))
-    assert len(files) == 24
     files[0].write_text("{")
     files[1].write_text('{"kendall_tau": 1}')
     files[2].write_bytes(b"\xff\xfe")
     files[3].write_text("[]")
-    pd.testing.assert_frame_equal(run(table, cache=tmp_path)[NUMBERS], whole[NUMBERS])
+    with pytest.warns(UserWarning, match="is damaged"):
+        again = run(table, cache=tmp_path)
+    pd.testing.assert_frame_equal(again[NUMBERS], whole[NUMBERS])
     assert all(file.read_text().startswith('{"kendall_tau"') for file in files)
+
+
+def test_a_cache_that_cannot_be_written_loses_no_result(table, tmp_path, monkeypatch):
+    def full(self, key, result):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(evaluation.Store, "write", full)
+    with pytest.warns(UserWarning, match="cache cannot be written.*No space") as caught:
+        found = run(table, cache=tmp_path)
+    assert len(caught) == 1
+    pd.testing.assert_frame_equal(found[NUMBERS], run(table)[NUMBERS])
+
+
+def test_an_undefined_tau_is_not_kept(tmp_path):
+    cells = SPACE.sample(30, random_state=0)
+    table = Table("flat", "test", SPACE, cells, {"y": np.ones(30)})
+    options = {"targets": "y", "encodings": "op-count", "train_sizes": 9, "data_seeds": 0}
+    noisy = {"neighbour": KNeighborsRegressor(1)}
+    x = {"x": np.random.default_rng(0).normal(size=(30, 2))}
+    assert run(table, cache=tmp_path, **options, predictors=noisy)["kendall_tau"].tolist() == [0]
+
+    class Row(Ridge):
+        def predict(self, X):
+            return X[:, 0]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        for _ in range(2):
+            options["encodings"] = x
+            found = run(table, cache=tmp_path / "nan", **options, predictors={"row": Row()})
+            assert np.isnan(found["kendall_tau"]).all()
+    assert not list((tmp_path / "nan").rglob("*.json"))
+
+
+def edited(body):
+    scope = {"Ridge": Ridge, "__name__": "__main__"}
+    exec(f"class Mine(Ridge):\n    def predict(self, X):\n        {body}", scope)
+    return scope["Mine"]
+
+
+def test_an_edited_class_is_fitted_again(table, tmp_path):
+    """Fault 2: a class of the same name gave the old number."""
+    options = {"targets": "accuracy", "encodings": "op-count", "train_sizes": 20}
+    up, down = (
+        run(table, cache=tmp_path, predictors={"m": edited(body)()}, **options)["kendall_tau"]
+        for body in ("return Ridge.predict(self, X)", "return -Ridge.predict(self, X)")
+    )
+    assert up.abs().min() > 0.1
+    assert (up == -down).all()
+
+
+@pytest.mark.parametrize("change", ["version of scikit-learn", "version of ours", "the protocol"])
+def test_another_version_is_fitted_again(table, tmp_path, monkeypatch, change):
+    options = {"targets": "accuracy", "encodings": "op-count", "train_sizes": 20}
+    run(table, cache=tmp_path, **options)
+    if change == "version of scikit-learn":
+        monkeypatch.setattr(sklearn, "__version__", "0.0")
+    elif change == "version of ours":
+        monkeypatch.setattr(evaluation, "__version__", "0.0")
+    else:
+        monkeypatch.setattr(evaluation, "_split", lambda n, g, s, seed: (range(s), range(s, n)))
+    run(table, cache=tmp_path, **options)
+    assert len(list(tmp_path.rglob("*.json"))) == 6
+
+
+def test_what_cannot_be_keyed_is_not_cached_and_says_so(table, tmp_path):
+    def shift(X, file=open(os.devnull, encoding="utf-8")):  # noqa: B008
+        return X + 1
+
+    open_file = make_pipeline(FunctionTransformer(shift), Ridge())
+    options = {"targets": "accuracy", "encodings": "op-count", "train_sizes": 20}
+    predictors = {"ridge": Ridge(), "open": open_file}
+    with pytest.warns(UserWarning, match="predictor 'open' is not cached.*TextIOWrapper"):
+        found = run(table, cache=tmp_path, predictors=predictors, **options)
+    assert len(found) == 6
+    assert len(list(tmp_path.rglob("*.json"))) == 3
 
 
 def test_a_killed_run_goes_on(table, tmp_path):
@@ -258,7 +591,27 @@ BAD = {
         ["is not a regressor", "an instance"],
     ),
     "predictor object": (lambda t: run(t, predictors={"x": 3}), ["predictor=3", "regressor"]),
-    "predictor without a name": (lambda t: run(t, predictors=Ridge()), ["predictors=", "mapping"]),
+    "two predictors of one name": (
+        lambda t: run(t, predictors=[Ridge(), Ridge(alpha=2)]),
+        ["several objects of one name", "predictors={'first'"],
+    ),
+    "no predictor": (lambda t: run(t, predictors=[]), ["predictors=[]", "empty"]),
+    "targets with values": (
+        lambda t: run(t, targets={"accuracy": t.target("accuracy")}),
+        ["targets is dict", "without values"],
+    ),
+    "targets as a frame": (lambda t: run(t, targets=t.targets), ["targets is DataFrame"]),
+    "targets as an array": (lambda t: run(t, targets=t.target("accuracy")), ["list of names"]),
+    "true as a train size": (lambda t: run(t, train_sizes=True), ["True", "whole numbers"]),
+    "a transformer": (
+        lambda t: run(t, encodings={"mine": GRAF(SPACE)}),
+        ["'mine' is a transformer", "lambda table: transformer.fit_transform(table)"],
+    ),
+    "duplicates": (lambda t: run(t, duplicates="group"), ["duplicates=", "'grouped'"]),
+    "encoding of text that could be numbers": (
+        lambda t: run(t, encodings={"mine": np.full((400, 2), "1")}),
+        ["'mine'", "Text must be encoded"],
+    ),
     "train size zero": (lambda t: run(t, train_sizes=0), ["train_sizes=0", "from 1 to 398"]),
     "train size too large": (lambda t: run(t, train_sizes=[32, 399]), ["399", "from 1 to 398"]),
     "train size a share": (lambda t: run(t, train_sizes=0.5), ["0.5", "whole numbers"]),
@@ -374,7 +727,40 @@ def test_a_score_that_only_tells_groups_apart():
     found = rank_correlations(pd.DataFrame({"count": groups}), np.arange(150), groups)
     assert found["spearman"][0] > 0.9
     assert found["spearman"][1:].isna().all()
-    with pytest.raises(ValueError, match="target has 3 rows for 150"):
+    with pytest.raises(ValueError, match=r"target has shape \(3,\) for 150 rows"):
         rank_correlations(pd.DataFrame({"count": groups}), [1, 2, 3])
-    with pytest.raises(ValueError, match="groups has 2 rows for 150"):
+    with pytest.raises(ValueError, match=r"groups has shape \(2,\) for 150 rows"):
         rank_correlations(pd.DataFrame({"count": groups}), groups, [1, 2])
+
+
+def test_rank_correlations_match_labels():
+    """Fault 4: a Series in another order was taken by position."""
+    random = np.random.default_rng(0)
+    scores = pd.DataFrame({"a": random.normal(size=60)}, index=[f"net {i}" for i in range(60)])
+    target, groups = scores["a"] ** 3, (scores["a"] > 0).astype(int)
+    expected = rank_correlations(scores, target, groups)
+    assert expected["spearman"][0] == pytest.approx(1)
+    mixed = rank_correlations(scores, target.sample(frac=1), groups.sample(frac=1))
+    pd.testing.assert_frame_equal(mixed, expected)
+    bare, numbered = scores.reset_index(drop=True), target.reset_index(drop=True)
+    with pytest.raises(ValueError, match=r"index of target.*\.sort_index\(\)") as error:
+        rank_correlations(bare, numbered.sample(frac=1, random_state=0))
+    assert "reset_index(drop=True)" in str(error.value)
+    again = rank_correlations(bare, numbered.sample(frac=1, random_state=0).sort_index())
+    assert again["spearman"][0] == pytest.approx(1)
+    shuffled = bare.sample(frac=1, random_state=0)
+    with pytest.raises(ValueError, match=r"write target\.loc\[scores\.index\]"):
+        rank_correlations(shuffled, numbered)
+    again = rank_correlations(shuffled, numbered.loc[shuffled.index])
+    assert again["spearman"][0] == pytest.approx(1)
+
+
+def test_rank_correlations_of_what_is_no_frame():
+    with pytest.raises(ValueError, match=r"scores is ndarray.*pd\.DataFrame\("):
+        rank_correlations(np.arange(9), np.arange(9))
+    one = rank_correlations(pd.DataFrame({"a": [1, 2, 3]}), [[1], [2], [3]])
+    assert one["spearman"][0] == pytest.approx(1)
+    with pytest.raises(ValueError, match=r"target has shape \(3, 2\)"):
+        rank_correlations(pd.DataFrame({"a": [1, 2, 3]}), np.ones((3, 2)))
+    missing = pd.DataFrame({"a": [1, 2, np.nan, 4]})
+    assert np.isnan(rank_correlations(missing, [1, 2, 3, 4])["spearman"][0])

@@ -9,31 +9,37 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from graf_utils.redundancy import DistinctColumns
 
 if TYPE_CHECKING:
-    from xgboost import XGBRegressor
+    from graf_utils.predictors._xgboost import XGBRegressor
 
 __all__ = ["graf_xgb", "xgb", "xgb_plus"]
 
 
 def xgb(**options: Any) -> XGBRegressor:
-    """Return XGBoost with its defaults and the seed of the paper, on one thread, unfitted.
+    """Make XGBoost with its defaults and the seed of the paper, on one thread.
 
     Parameters
     ----------
     **options
         Further arguments of ``xgboost.XGBRegressor``.
-    """
-    from xgboost import XGBRegressor
 
-    return XGBRegressor(random_state=42, n_jobs=1, **options)
+    Returns
+    -------
+    XGBRegressor
+        Unfitted. Unlike XGBoost's own class it takes every encoding as a frame, whatever stands in
+        the names of the columns.
+    """
+    from graf_utils.predictors._xgboost import XGBRegressor
+
+    return XGBRegressor(**({"random_state": 42, "n_jobs": 1} | options))
 
 
 def xgb_plus() -> XGBRegressor:
-    """Return the paper's XGB+: 10,000 slow trees on histograms, unfitted."""
+    """Make the paper's XGB+: 10,000 slow trees on histograms, unfitted."""
     return xgb(tree_method="hist", subsample=0.9, n_estimators=10_000, learning_rate=0.01)
 
 
 def graf_xgb() -> Pipeline:
-    """Return boosting on the distinct columns, unfitted: our recommendation.
+    """Make boosting on the distinct columns, unfitted: our recommendation.
 
     1,000 slow trees see 80 % of the rows and, at each split, a fifth of the columns. GRAF's columns
     come in families that say nearly the same thing, and this is how trees share the work among

@@ -8,5 +8,5 @@ __all__ = ["random_forest"]
 
 
 def random_forest() -> RandomForestRegressor:
-    """Return a forest with scikit-learn's defaults and the seed of the paper, unfitted."""
+    """Make a forest with scikit-learn's defaults and the seed of the paper, unfitted."""
     return RandomForestRegressor(random_state=42)
