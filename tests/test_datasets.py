@@ -291,9 +291,10 @@ def test_write_table_is_whole_or_not_at_all(tmp_path):
     frame, path = pd.DataFrame({"a": [1.5, 2.5], "b": ["x", "y"]}), tmp_path / "t.parquet"
     store.write_table(frame, path, recipe="by hand")
     pd.testing.assert_frame_equal(pd.read_parquet(path), frame)
-    known = json.loads(pq.read_schema(path).metadata[b"provenance"])
-    assert known["recipe"] == "by hand"
-    assert known["versions"]["numpy"] == np.__version__
+    facts = json.loads(pq.read_schema(path).metadata[b"provenance"])
+    assert facts["recipe"] == "by hand"
+    assert facts["versions"]["numpy"] == np.__version__
+    assert facts["processor"] == store.processor()
     before = path.read_bytes()
     with pytest.raises(Exception, match="object"):
         store.write_table(pd.DataFrame({"a": [object()]}), path)
@@ -465,12 +466,11 @@ def test_connection_refused(cache, tmp_path):
     ],
 )
 def test_disk_errors_while_writing(server, cache, tmp_path, monkeypatch, number, message):
-    class Broken(store.pooch.HTTPDownloader):
-        def __call__(self, url, output_file, pooch, check_only=False):
-            Path(output_file).write_bytes(b"half a fi")
-            raise OSError(number, os.strerror(number), output_file)
+    def broken(entry, part, given_up):
+        part.write_bytes(b"half a fi")
+        raise OSError(number, os.strerror(number), part)
 
-    monkeypatch.setattr(store.pooch, "HTTPDownloader", Broken)
+    monkeypatch.setattr(store, "_get_once", broken)
     registry = _registry(tmp_path, {"new/file.csv": server.url + "good"})
     before = _snapshot(cache)
     with pytest.raises(DataError, match=message):
