@@ -27,6 +27,7 @@ from graf_utils.registry import DataError, conditions, write_parquet, write_tabl
 __all__ = ["forbid_loss", "kept", "merge_results", "provenance_of"]
 
 RUN = "run"  # the column with the number of the run that a row comes from
+_MADE_ON = ("machine", "processor", "versions", "python")  # said of each run, not of a file
 
 
 def merge_results(
@@ -156,11 +157,12 @@ def _equal(values: pd.DataFrame, some: NDArray[np.intp], others: NDArray[np.intp
 
 
 def _summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Provenance of a file: each run, and what a reader looks for first."""
-    files: dict[str, str] = {}
+    """Provenance of a file: each run, and in front what the last one said, with all files."""
+    files: dict[str, Any] = {}
     for run in runs:
         files |= run.get("files", {})
-    return {"recipe": runs[-1].get("recipe"), "files": files, "runs": runs}
+    told = {name: fact for name, fact in runs[-1].items() if name not in _MADE_ON}
+    return told | {"files": files, "runs": runs}
 
 
 def provenance_of(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -211,7 +213,7 @@ def forbid_loss(path: str | os.PathLike[str], rows: pd.DataFrame, keys: Iterable
         raise DataError(
             f"{path} has {len(old):,} rows, and {len(lost):,} of them are not among the "
             f"{len(rows):,} new ones, so it was not replaced. Compute all of them, or write to "
-            "another file with --output."
+            "another file."
         )
 
 
