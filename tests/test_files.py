@@ -67,6 +67,10 @@ def test_nobody_sees_a_file_half_written(tmp_path):
         assert file.read_text(encoding="utf-8") == "first"
         part.write_text("second", encoding="utf-8")
     assert file.read_text(encoding="utf-8") == "second"
+    with file.open(encoding="utf-8") as reader:  # who reads meanwhile sees the old file whole
+        write_text(file, "third")
+        assert reader.read() == "second"
+    assert file.read_text(encoding="utf-8") == "third"
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o002, 0o077])

@@ -3,6 +3,7 @@
 import gzip
 import itertools
 import json
+import re
 from hashlib import sha256
 
 import numpy as np
@@ -557,3 +558,28 @@ def test_labels_of_another_number_of_images_are_refused(tmp_path):
     _write_idx(tmp_path, "train", np.ones((5, 28, 28), np.uint8), np.ones(4, np.uint8))
     with pytest.raises(DataError, match="shape .5, 28, 28. and 4 labels"):
         fashion_mnist.read(tmp_path, "train")
+
+
+def test_the_sheet_says_on_which_processor_as_far_as_the_files_know():
+    """Each file is in a line that says what its metadata say."""
+    section = data_path("README.md").read_text(encoding="utf-8").split("## On which processor")[1]
+    lines = [line for line in section.split("\n## ")[0].splitlines() if ".parquet" in line]
+    rest = next(line for line in lines if "all other" in line)
+    told = {name: line for line in lines for name in re.findall(r"[\w/]+\.parquet", line)}
+    paths = [path for path in data_path().rglob("*.parquet") if "provenance" in metadata_of(path)]
+    assert set(told) <= {path.relative_to(data_path()).as_posix() for path in paths}
+    for path in paths:
+        facts = metadata_of(path)["provenance"]
+        name = path.relative_to(data_path()).as_posix()
+        line = told.get(name, rest)
+        measured = facts.get("machine_measured", {})
+        processor = measured.get("model name", facts.get("processor"))
+        vectors = measured.get("widest vectors", facts.get("vectors"))
+        assert (processor or "not recorded (x86_64, 2 cores)") in line, name
+        assert line.endswith(f"| {vectors or 'not recorded'} |"), name
+        assert processor or facts["machine"] == "x86_64, 2 cores"
+
+
+def metadata_of(path):
+    content = pq.read_schema(path).metadata or {}
+    return {"provenance": json.loads(content[b"provenance"])} if b"provenance" in content else {}
