@@ -89,9 +89,11 @@ def test_modes_of_files_and_folders_are_those_of_the_umask(tmp_path, umask):
 def test_what_dead_writers_left_goes_and_what_others_own_stays(tmp_path, dead):
     file = tmp_path / "a.txt"
     alive, init = part_of(file, os.getpid()), part_of(file, 1)
-    elsewhere = part_of(file, 7, machine="another")
+    elsewhere = part_of(file, dead, machine="another")
     neighbour = part_of(tmp_path / "b.txt", dead)
-    mine = [tmp_path / name for name in (".a.txt.part", "a.txt.part", ".a.txt.notes-1.part")]
+    host = socket.gethostname().replace(".", "-")
+    names = [".a.txt.part", "a.txt.part", ".a.txt.notes-1.part", f".a.txt.{host}-{dead}.mine.part"]
+    mine = [tmp_path / name for name in names]
     for path in mine:
         path.write_text("mine", encoding="utf-8")
     for age in (0, 10):

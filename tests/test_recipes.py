@@ -112,6 +112,8 @@ def test_missing_values_and_other_types_are_compared_as_they_are(tmp_path):
     assert file.read_bytes() == before
     merge_results(file, frame.head(1).assign(x=0.0), ["key"])
     assert read(file)["x"].tolist() == [0, 1, np.inf]
+    merge_results(file, frame.tail(1).assign(x=2.0), ["key"])
+    assert read(file)["x"].tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize(
