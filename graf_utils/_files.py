@@ -7,9 +7,9 @@ and then moved. What a killed run left of an earlier attempt is removed by the n
 from __future__ import annotations
 
 import contextlib
-import glob
 import os
 import platform
+import re
 import time
 import uuid
 from collections.abc import Iterator
@@ -17,7 +17,11 @@ from pathlib import Path
 
 __all__ = ["replacing", "sweep", "write_text"]
 
-_STALE = 3600.0  # seconds after which another machine's temporary is taken for a leftover
+_STALE = 3600.0  # seconds without a write after which any temporary is taken for a leftover
+_LONGEST = 100  # bytes of a file's name that stand in the name of its temporary
+_PART = re.compile(
+    r"\.(?P<file>.+)\.(?P<machine>[^.]*)-(?P<process>\d+)\.[0-9a-f]{32}\.part", re.DOTALL
+)
 
 
 @contextlib.contextmanager
@@ -27,7 +31,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     Parameters
     ----------
     path : path
-        The file to write; its folder is made if it is not there.
+        The file to write; its folder is made if it is not there. Where it is a symbolic link, the
+        file that the link points to is written, and the link stays.
 
     Yields
     ------
@@ -45,14 +50,14 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
     >>> with replacing(folder / "a.txt") as part:
-    ...     _ = part.write_text("whole")
+    ...     _ = part.write_text("whole", encoding="utf-8")
     >>> [file.name for file in folder.iterdir()]
     ['a.txt']
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(path)
-    part = path.with_name(f".{path.name}.{_writer()}.{uuid.uuid4().hex}.part")
+    part = path.with_name(f".{_beginning(path)}.{_writer()}.{uuid.uuid4().hex}.part")
     part.touch(exist_ok=False)  # unlike those of tempfile, with the permissions of any new file
     try:
         yield part
@@ -62,27 +67,37 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def sweep(path: str | os.PathLike[str]) -> None:
-    """Remove what killed runs left of earlier attempts to write a file.
+    """Remove what killed runs left of earlier attempts to write a file, or files of a folder.
 
-    A temporary says which process writes it. It goes if that process, of this machine, is no more;
-    another machine's goes when nobody has written to it for an hour.
+    A temporary says which process writes it. It goes if that process, of this machine, is no more,
+    and in any case when nobody has written to it for an hour. Files that others made stay, whatever
+    their names end in, and so do temporaries that may not be removed.
 
     Parameters
     ----------
     path : path
-        The file that the temporaries were to become.
+        The file that the temporaries were to become; or a folder, for all files that lie in it.
     """
-    path = Path(path)
-    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        with contextlib.suppress(OSError):  # gone meanwhile, or another user's
-            machine, _, process = part.name.split(".")[-3].rpartition("-")
-            here = machine == _machine() and process.isdecimal()
-            if not _runs(int(process)) if here else time.time() - part.stat().st_mtime > _STALE:
-                part.unlink()
+    path = Path(os.path.realpath(path))
+    folder = path if path.is_dir() else path.parent
+    with contextlib.suppress(OSError):  # no such folder, or one that may not be read
+        for part in list(folder.iterdir()):
+            name = _PART.fullmatch(part.name)
+            if name and (folder == path or name["file"] == _beginning(path)):
+                with contextlib.suppress(OSError):  # gone meanwhile, or another user's
+                    if _is_left(part, name["machine"], int(name["process"])):
+                        part.unlink()
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write a text file in UTF-8, whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+        The file to write; its folder is made if it is not there.
+    text : str
+        All that it is to hold; the ends of lines are written as they are.
 
     Raises
     ------
@@ -90,7 +105,12 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         The folder cannot be written.
     """
     with replacing(path) as part:
-        part.write_text(text, encoding="utf-8")
+        part.write_text(text, encoding="utf-8", newline="")
+
+
+def _beginning(path: Path) -> str:
+    """The name of a file, cut so that a temporary's name is never too long for a disk."""
+    return os.fsencode(path.name)[:_LONGEST].decode(errors="ignore")
 
 
 def _machine() -> str:
@@ -101,13 +121,20 @@ def _writer() -> str:
     return f"{_machine()}-{os.getpid()}"
 
 
+def _is_left(part: Path, machine: str, process: int) -> bool:
+    """Tell whether nobody writes to a temporary any more."""
+    if time.time() - part.stat().st_mtime > _STALE:
+        return True
+    return machine == _machine() and not _runs(process)
+
+
 def _runs(process: int) -> bool:
     """Tell whether a process of this machine exists."""
     if os.name != "posix":  # there, asking would end the process
         return True
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except OSError:  # it exists and is another user's
         pass

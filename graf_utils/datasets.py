@@ -5,8 +5,9 @@ provenance. What there is stands in ``data/registry.toml``; a `Registry` of your
 way. Files are looked for in the cache first (`cache_dir`) and the network is used only for what is
 missing. From a shell: ``python -m graf_utils.datasets list`` and ``... download``.
 
-Wrong arguments raise `ValueError`; anything about files (missing, damaged, unreachable, no room)
-raises `DataError`. Both say what was given, what the rule is and what to do.
+Wrong arguments raise `ValueError`; anything about files (missing, damaged, unreachable, no room, a
+data folder that is no absolute path) raises `DataError`. Both say what was given, what the rule is
+and what to do.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 import numpy as np
 import pandas as pd
@@ -46,20 +47,40 @@ SOURCES = ("embedded", "paper")
 
 
 def list_tables(*, registry: Registry | None = None) -> pd.DataFrame:
-    """Return one row for each table and source: size, targets, licence, citation, availability.
+    """List the tables that can be loaded.
 
-    ``available`` says whether the table can be loaded now without a network.
+    Parameters
+    ----------
+    registry : Registry, optional
+        Another registry than the book's.
+
+    Returns
+    -------
+    DataFrame
+        One row per table and source: ``name, source, space, rows, rows_valid, targets, n_proxies,
+        licence, citation``, and ``available``: whether it can be loaded now without a network.
+
+    Raises
+    ------
+    DataError
+        ``GRAF_DATA_DIR`` is a relative path.
     """
     registry = registry or own_registry()
     rows = []
     for (name, source), table in registry.tables.items():
         folder = registry.folder if source == "embedded" else cache_dir()
-        row = {"name": name, "source": source, "space": _space(table).name}
-        row |= {key: table[key] for key in ("rows", "rows_valid")}
-        row |= {"targets": ", ".join(table["targets"]), "n_proxies": len(table.get("proxies", {}))}
-        row["licence"] = table["licence"]
-        row["citation"] = "; ".join(registry.citations[key] for key in table["citation"])
-        row["available"] = all((folder / p).is_file() for p in registry.table_files(table))
+        row = {
+            "name": name,
+            "source": source,
+            "space": _space(table).name,
+            "rows": table["rows"],
+            "rows_valid": table["rows_valid"],
+            "targets": ", ".join(table["targets"]),
+            "n_proxies": len(table.get("proxies", {})),
+            "licence": table["licence"],
+            "citation": "; ".join(registry.citations[key] for key in table["citation"]),
+            "available": all((folder / path).is_file() for path in registry.table_files(table)),
+        }
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -81,6 +102,18 @@ def load_table(
         pool, which its splits depend on; otherwise all rows are in the order of the file.
     registry : Registry, optional
         Another registry than the book's.
+
+    Returns
+    -------
+    Table
+        With its provenance: licence, citation, units, and the SHA-256 of its files.
+
+    Raises
+    ------
+    ValueError
+        There is no such table, or not from this source.
+    DataError
+        A file is missing and cannot be downloaded, or is damaged, or does not fit its description.
     """
     registry = registry or own_registry()
     check_name(name, registry)
@@ -89,7 +122,7 @@ def load_table(
             f"source={source!r} must be 'auto', 'embedded' or 'paper'."
             f"{nearest(source, ('auto', *SOURCES))}"
         )
-    sources = [known for known in SOURCES if (name, known) in registry.tables]
+    sources = [candidate for candidate in SOURCES if (name, candidate) in registry.tables]
     if source not in ("auto", *sources):
         raise ValueError(
             f"source={source!r}: table {name!r} exists only as {sources}. Use source='auto', or "
@@ -108,10 +141,10 @@ def _space(table: dict[str, Any]) -> SearchSpace:
 def _build(table: dict[str, Any], registry: Registry, valid_only: bool) -> Table:
     """Read the files of a table and align their rows."""
     name, files, space = table["name"], table["files"], _space(table)
-    proxies, proxy_file = table.get("proxies", {}), table.get("proxy_file")
     local = {path: _local(path, table, registry) for path in registry.table_files(table)}
-    numbers = [*table["targets"].values(), *(() if proxy_file else proxies.values())]
-    columns = [number["column"] for number in numbers]
+    columns = [target["column"] for target in table["targets"].values()]
+    if not table.get("proxy_file"):
+        columns += [proxy["column"] for proxy in table.get("proxies", {}).values()]
     frame = pd.concat([_read(local[path], table, columns) for path in files])
     codes = _codes(frame[table["key"]], table, files[0], once=not table.get("repeats"))
     if len(frame) != table["rows"]:
@@ -119,34 +152,59 @@ def _build(table: dict[str, Any], registry: Registry, valid_only: bool) -> Table
             f"{files} have {len(frame):,} rows, table {name!r} must have "
             f"{table['rows']:,}. Get the registered files, or correct 'rows' in registry.toml."
         )
-    rows = np.arange(len(frame))
-    other = {"key": "net", "space": table["space"]}  # how the pool and the proxies are written
-    if valid_only and "pool" in table:
-        pool = _read(local[table["pool"]], other, [])
-        rows = _locate(_codes(pool["net"], other, table["pool"]), codes, files[0])
-    elif valid_only and table.get("repeats"):  # the first row of each network
+    if valid_only:
+        rows = _valid_rows(table, codes, local)
+        frame, codes = frame.iloc[rows], codes[rows]
+    proxies = _proxies(table, frame, codes, local, valid_only)
+    targets, provenance = _scaled(frame, table["targets"]), _provenance(table, registry)
+    return Table(name, table["source"], space, codes, targets, proxies, provenance)
+
+
+def _valid_rows(
+    table: dict[str, Any], codes: NDArray[np.integer], local: dict[str, Path]
+) -> NDArray[np.intp]:
+    """Rows of the valid networks, each once, in the order of the pool if there is one."""
+    files, space = table["files"], _space(table)
+    if "pool" in table:
+        pool = _read(local[table["pool"]], _by_net(table), [])
+        rows = _locate(_codes(pool["net"], _by_net(table), table["pool"]), codes, files[0])
+    elif table.get("repeats"):  # the first row of each network
         rows = np.sort(np.unique(space.canonical(codes), return_index=True)[1])
-    elif valid_only:
-        rows = rows[space.is_valid(codes)]
-    if valid_only and len(rows) != table["rows_valid"]:
+    else:
+        rows = np.flatnonzero(space.is_valid(codes))
+    if len(rows) != table["rows_valid"]:
         raise DataError(
-            f"{files} have {len(rows):,} valid networks, table {name!r} must "
+            f"{files} have {len(rows):,} valid networks, table {table['name']!r} must "
             f"have {table['rows_valid']:,}. Get the registered files, or correct registry.toml."
         )
-    frame, codes = frame.iloc[rows], codes[rows]
-    proxy_frame: pd.DataFrame | None = frame
-    if not proxies or (proxy_file and table.get("proxies_of_valid") and not valid_only):
-        proxy_frame = None
-    elif proxy_file:
-        columns = [number["column"] for number in proxies.values()]
-        how = other | {"key": table.get("proxy_key", "net"), "format": Path(proxy_file).suffix[1:]}
-        proxy_frame = _read(local[proxy_file], how, columns, failed=True)
-        known = _codes(proxy_frame[how["key"]], how, proxy_file)
-        proxy_frame = proxy_frame.iloc[_locate(codes, known, proxy_file)]
-        proxy_frame = proxy_frame.fillna(proxy_frame[columns].min())
-    proxy_table = None if proxy_frame is None else _scaled(proxy_frame, proxies)
-    targets, what = _scaled(frame, table["targets"]), _provenance(table, registry)
-    return Table(name, table["source"], space, codes, targets, proxy_table, what)
+    return rows
+
+
+def _proxies(
+    table: dict[str, Any],
+    frame: pd.DataFrame,
+    codes: NDArray[np.integer],
+    local: dict[str, Path],
+    valid_only: bool,
+) -> pd.DataFrame | None:
+    """The proxies of the networks, from the table's own rows or from a file of proxies."""
+    proxies, file = table.get("proxies", {}), table.get("proxy_file")
+    if not proxies or (file and table.get("proxies_of_valid") and not valid_only):
+        return None
+    if not file:
+        return _scaled(frame, proxies)
+    columns = [proxy["column"] for proxy in proxies.values()]
+    description = _by_net(table) | {"format": Path(file).suffix[1:]}
+    description["key"] = table.get("proxy_key", "net")
+    scores = _read(local[file], description, columns, failed=True)
+    rows = _locate(codes, _codes(scores[description["key"]], description, file), file)
+    scores = scores.iloc[rows]
+    return _scaled(scores.fillna(scores[columns].min()), proxies)
+
+
+def _by_net(table: dict[str, Any]) -> dict[str, Any]:
+    """How the files of the pool and of the proxies write their networks."""
+    return {"key": "net", "space": table["space"]}
 
 
 def _scaled(frame: pd.DataFrame, numbers: dict[str, dict[str, Any]]) -> pd.DataFrame:
@@ -172,12 +230,13 @@ def _local(path: str, table: dict[str, Any], registry: Registry) -> Path:
 
 
 def _provenance(table: dict[str, Any], registry: Registry) -> dict[str, Any]:
-    known = registry.embedded if table["source"] == "embedded" else registry.files
+    """What a table says of where it comes from."""
+    files = registry.embedded if table["source"] == "embedded" else registry.files
     targets = table["targets"]
     return {
         "citation": [registry.citations[key] for key in table["citation"]],
         "licence": table["licence"],
-        "files": {path: known[path]["sha256"] for path in registry.table_files(table)},
+        "files": {path: files[path]["sha256"] for path in registry.table_files(table)},
         "units": {name: target["unit"] for name, target in targets.items()},
         "higher_is_better": {name: target["higher_is_better"] for name, target in targets.items()},
         "policy": table["policy"],
@@ -200,7 +259,7 @@ def _read(
         )
     try:
         frame = _READERS[form](path, key)
-    except (ValueError, LookupError, TypeError, AttributeError, OSError, BadZipFile) as error:
+    except Exception as error:  # a file can be damaged in as many ways as there are formats
         raise DataError(f"{path} cannot be read: {type(error).__name__}: {error}.") from error
     missing = [column for column in (key, *columns) if column not in frame.columns]
     if missing:
@@ -219,7 +278,7 @@ def _read(
 
 
 def _read_zen_zip(path: Path, key: str) -> pd.DataFrame:
-    """Join the JSON lists of NASLib's zip: a column val_accuracy[...] and zen[...] a data set."""
+    """Join the JSON lists of NASLib's zip: columns val_accuracy[...] and zen[...] per data set."""
     parts: dict[str, list[dict[str, Any]]] = {}
     with ZipFile(path) as archive:
         for member in archive.namelist():
@@ -238,7 +297,7 @@ def _read_zen_zip(path: Path, key: str) -> pd.DataFrame:
 
 
 def _read_records(path: Path, key: str) -> pd.DataFrame:
-    """Read JSON of one record an architecture, below the names of the benchmark and data set."""
+    """Read JSON of one record per architecture, below the names of the benchmark and data set."""
     content = json.loads(path.read_bytes())
     while isinstance(content, dict) and len(content) == 1:
         (content,) = content.values()
@@ -292,22 +351,36 @@ def _codes(
     return codes
 
 
-def _locate(
-    wanted: NDArray[np.integer], present: NDArray[np.integer], path: str
-) -> NDArray[np.intp]:
-    """Row of each wanted architecture in a file."""
-    rows = locate(wanted, row_numbers(present))
+def _locate(codes: NDArray[np.integer], listed: NDArray[np.integer], path: str) -> NDArray[np.intp]:
+    """Rows of architectures in a file that lists others as well."""
+    rows = locate(codes, row_numbers(listed))
     if (rows < 0).any():
-        first = tuple(wanted[rows < 0][0].tolist())
+        first = tuple(codes[rows < 0][0].tolist())
         raise DataError(
-            f"{path} lacks {int((rows < 0).sum())} of {len(wanted)} networks, the first is "
+            f"{path} lacks {int((rows < 0).sum())} of {len(codes)} networks, the first is "
             f"{first}. Get the registered file."
         )
     return rows
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line of the module; returns the exit status."""
+    """Command line of the module.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Those of the shell by default.
+
+    Returns
+    -------
+    int
+        Exit status: 0, or 1 if a file failed.
+
+    Raises
+    ------
+    SystemExit
+        Wrong arguments, or a registry that cannot be read; with status 2.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m graf_utils.datasets", description="The tables of the book and their files."
     )
@@ -324,14 +397,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             columns = ["name", "source", "rows", "n_proxies", "available"]
             print(list_tables(registry=registry)[columns].to_string(index=False))
             return 0
+        folder = cache_dir()
         failed = download(options.names or None, registry=registry, repair=options.repair)
     except (ValueError, DataError) as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
     for message in failed.values():
         print(f"FAILED {message}", file=sys.stderr)
-    print(
-        f"data folder {cache_dir()}: " + (f"{len(failed)} files failed" if failed else "complete")
-    )
+    state = f"{len(failed)} files failed" if failed else "complete"
+    print(f"data folder {folder}: {state}")
     return 1 if failed else 0
 
 

@@ -13,8 +13,10 @@ import functools
 import json
 import os
 import platform
+import queue
+import re
 import sys
-import time
+import threading
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -27,18 +29,27 @@ import pooch
 import pyarrow as pa
 import pyarrow.parquet as pq
 import requests
+from tqdm import tqdm
 
 from graf_utils._checks import nearest
-from graf_utils._files import replacing
+from graf_utils._files import replacing, sweep
 
 _RETRY_WAITS = (1.0, 3.0)  # seconds before the second and the third attempt of a download
 _TIMEOUT = (10, 60)  # seconds to connect, seconds without a byte
-_NEEDED = {  # keys of the entries of a registry file
+_GRACE = 120.0  # seconds that a download may take whatever its size ...
+_SLOWEST = 10_000.0  # ... and bytes per second that it must reach beyond them
+_CHUNK = 1 << 14  # bytes read at a time
+_LIBRARIES = ("numpy", "scipy", "pandas", "scikit-learn", "xgboost-cpu", "xgboost", "torch", "shap")
+_REQUIRED = {  # keys of the entries of a registry file
     "embedded": "path bytes sha256",
     "file": "path bytes sha256 url",
     "table": "name source space key files rows rows_valid targets licence citation policy",
 }
 _verified: set[tuple[str, int, int, str]] = set()  # files hashed by this process
+_PUBLISHED_CHANGED = (
+    "Try again; if it stays so, the published file has changed: get the original elsewhere, or "
+    "correct registry.toml."
+)
 
 
 class DataError(RuntimeError):
@@ -60,49 +71,161 @@ class Registry:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Registry:
-        """Read a registry file in the format of ``data/registry.toml``."""
+        """Read a registry file in the format of ``data/registry.toml``.
+
+        Parameters
+        ----------
+        path : path
+            The file; the embedded files that it names lie in the same folder.
+
+        Returns
+        -------
+        Registry
+
+        Raises
+        ------
+        DataError
+            It is not TOML, or an entry is incomplete, contradicts another, names a file or a
+            citation that is not there, or has a path outside the data folder.
+        """
         try:
             content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise DataError(f"{path} cannot be read as a registry in TOML: {error}.") from error
-        tables: dict[tuple[str, str], dict[str, Any]] = {}
-        for number, table in enumerate(content.get("table", [])):
-            known = tables.get((table.get("like"), table.get("source")), {})
-            content["table"][number] = table = {**known, **table}
-            for part in {"targets", "proxies"} & set(table):
-                columns = table[part]  # name -> column, unit, scale ...; short forms
-                columns = {c: c for c in columns} if isinstance(columns, list) else columns
-                table[part] = {
-                    name: {"column": how} if isinstance(how, str) else {"column": name, **how}
-                    for name, how in columns.items()
-                }
-            tables[table.get("name"), table.get("source")] = table
-        for kind, needed in _NEEDED.items():
-            for number, entry in enumerate(content.get(kind, [])):
-                lacking = [key for key in needed.split() if key not in entry]
-                if lacking:
-                    raise DataError(f"{path}: [[{kind}]] entry {number} lacks {lacking}. Add them.")
-        files = {
-            kind: {e["path"]: e for e in content.get(kind, [])} for kind in ("embedded", "file")
-        }
-        for name in (*files["embedded"], *files["file"]):
-            parts = PurePosixPath(name)
-            if parts.is_absolute() or ".." in parts.parts or "\\" in name:
-                raise DataError(
-                    f"{path}: the path {name!r} leaves the data folder; it must be "
-                    "relative, with forward slashes and without '..'."
-                )
-        folder = Path(path).resolve().parent
-        return cls(folder, files["embedded"], files["file"], tables, content.get("citations", {}))
+        try:
+            entries = {kind: _entries(content, kind) for kind in _REQUIRED}
+            tables = _complete_tables(entries["table"])
+            for kind, listed in entries.items():
+                _check_keys(kind, listed)
+            embedded, files = (_files_by_path(kind, entries[kind]) for kind in ("embedded", "file"))
+            citations = content.get("citations", {})
+            registry = cls(Path(path).resolve().parent, embedded, files, tables, citations)
+            for table in tables.values():
+                _check_table(table, registry)
+        except _RegistryError as error:
+            raise DataError(f"{path}: {error}") from error
+        return registry
 
     def names(self) -> list[str]:
         """Names of the tables, each once."""
         return list(dict.fromkeys(name for name, _ in self.tables))
 
     def table_files(self, table: dict[str, Any]) -> list[str]:
-        """Paths of all files a table is read from."""
+        """Paths of all files that a table is read from.
+
+        Parameters
+        ----------
+        table : dict
+            One of the values of `tables`.
+
+        Returns
+        -------
+        list of str
+            Each path once: the table's own files, then those of its pool and its proxies.
+        """
         others = filter(None, (table.get("pool"), table.get("proxy_file")))
         return list(dict.fromkeys([*table["files"], *others]))
+
+
+class _RegistryError(ValueError):
+    """What is wrong in a registry file; the caller adds which file."""
+
+
+def _entries(content: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    """The entries of one kind, which TOML must have as an array of tables."""
+    listed = content.get(kind, [])
+    if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
+        raise _RegistryError(f"{kind!r} must be written as [[{kind}]], once for each entry.")
+    return listed
+
+
+def _complete_tables(listed: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Fill in what a table has "like" another, and the short forms of targets and proxies.
+
+    The entries of the list are completed in place.
+    """
+    tables: dict[tuple[str, str], dict[str, Any]] = {}
+    for number, table in enumerate(listed):
+        model = tables.get((table.get("like"), table.get("source")), {})
+        listed[number] = table = {**model, **table}
+        for part in {"targets", "proxies"} & set(table):
+            table[part] = _columns(table[part], f"[[table]] entry {number}: {part}")
+        key = (table.get("name"), table.get("source"))
+        if key in tables:
+            raise _RegistryError(
+                f"table {key[0]!r} stands there twice as {key[1]!r}. Rename one, or remove it."
+            )
+        tables[key] = table
+    return tables
+
+
+def _columns(described: Any, where: str) -> dict[str, dict[str, Any]]:
+    """The long form, name to description: from a list of columns, or name to column."""
+    if isinstance(described, list):
+        described = {column: column for column in described}
+    if not isinstance(described, dict):
+        raise _RegistryError(f"{where} must be a list of columns or a table of them.")
+    columns = {}
+    for name, description in described.items():
+        if isinstance(description, str):
+            description = {"column": description}
+        if not isinstance(description, dict):
+            raise _RegistryError(f"{where}: {name!r} must be a column's name or a table.")
+        columns[name] = {"column": name, **description}
+    return columns
+
+
+def _check_keys(kind: str, listed: list[dict[str, Any]]) -> None:
+    """Check that entries have the keys that they must have."""
+    for number, entry in enumerate(listed):
+        lacking = [key for key in _REQUIRED[kind].split() if key not in entry]
+        if lacking:
+            raise _RegistryError(f"[[{kind}]] entry {number} lacks {lacking}. Add them.")
+
+
+def _files_by_path(kind: str, listed: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Entries of files by their path, which must stay in the data folder."""
+    files: dict[str, dict[str, Any]] = {}
+    for entry in listed:
+        name, size, digest = entry["path"], entry["bytes"], entry["sha256"]
+        parts = PurePosixPath(str(name))
+        if not parts.parts or parts.is_absolute() or ".." in parts.parts or "\\" in str(name):
+            raise _RegistryError(
+                f"the path {name!r} leaves the data folder; it must be relative, with forward "
+                "slashes and without '..'."
+            )
+        if name in files:
+            raise _RegistryError(f"[[{kind}]] has {name!r} twice. Remove one of the entries.")
+        if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+            raise _RegistryError(f"{name!r}: bytes = {size!r} must be the size of the file.")
+        if not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{64}", digest):
+            raise _RegistryError(
+                f"{name!r}: sha256 = {digest!r} must be 64 hexadecimal digits in small letters, "
+                "as sha256sum prints them."
+            )
+        files[name] = entry
+    return files
+
+
+def _check_table(table: dict[str, Any], registry: Registry) -> None:
+    """Check that what a table refers to is in the registry."""
+    name, source, paths = table["name"], table["source"], table["files"]
+    if not isinstance(paths, list) or not paths:
+        raise _RegistryError(f"table {name!r}: files = {paths!r} must be a list of paths.")
+    kind = "embedded" if source == "embedded" else "file"
+    for path in registry.table_files(table):
+        if path not in (registry.embedded if kind == "embedded" else registry.files):
+            raise _RegistryError(f"table {name!r} reads {path!r}; add a [[{kind}]] entry for it.")
+    for target, description in table["targets"].items():
+        lacking = [key for key in ("unit", "higher_is_better") if key not in description]
+        if lacking:
+            raise _RegistryError(f"table {name!r}: target {target!r} lacks {lacking}. Add them.")
+    for reference in table["citation"]:
+        if reference not in registry.citations:
+            raise _RegistryError(
+                f"table {name!r} cites {reference!r}; add it to [citations]."
+                f"{nearest(reference, registry.citations)}"
+            )
 
 
 @functools.lru_cache(maxsize=1)
@@ -112,7 +235,22 @@ def own_registry() -> Registry:
 
 
 def data_path(*parts: str) -> Path:
-    """Path of something in the embedded data folder, of the wheel or of the repository."""
+    """Path of something in the embedded data folder, of the wheel or of the repository.
+
+    Parameters
+    ----------
+    *parts : str
+        Names of folders and of a file, such as ``"results", "proxies.parquet"``.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    DataError
+        It is not there.
+    """
     package = Path(__file__).resolve().parent
     folders = (package / "_data", package.parent / "data")
     for folder in folders:
@@ -128,29 +266,144 @@ def data_path(*parts: str) -> Path:
 def write_table(frame: pd.DataFrame, path: str | os.PathLike[str], **provenance: Any) -> None:
     """Write a frame as parquet, whole or not at all, with what is known of its making.
 
-    The file's metadata has ``provenance``: JSON of what is given here, the machine, and the
-    versions of Python and of the libraries that compute.
+    The file's metadata has ``provenance``: JSON of what is given here, the machine, the model name
+    of its processor, and the versions of Python and of the libraries that compute.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Its index is not written.
+    path : path
+        The file; its folder is made if it is not there.
+    **provenance
+        What else there is to say of the making; JSON must be able to hold it.
+
+    Raises
+    ------
+    DataError
+        There is a file that is no parquet file, and so not one of ours.
+    OSError
+        The folder cannot be written.
+    """
+    machine = f"{platform.machine()}, {os.cpu_count()} cores"
+    write_parquet(frame, path, provenance | {"machine": machine} | conditions())
+
+
+def write_parquet(
+    frame: pd.DataFrame, path: str | os.PathLike[str], provenance: dict[str, Any]
+) -> None:
+    """Write a frame as parquet, whole or not at all, with no provenance but the one given.
+
+    Each page has a check sum, so that damage is seen when the file is read.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Its index is not written.
+    path : path
+        The file; its folder is made if it is not there.
+    provenance : dict
+        JSON must be able to hold it.
+
+    Raises
+    ------
+    DataError
+        There is a file that is no parquet file, and so not one of ours.
+    OSError
+        The folder cannot be written.
     """
     path = Path(path)
+    if path.is_file():
+        with path.open("rb") as stream:
+            if stream.read(4) not in (b"PAR1", b""):
+                raise DataError(
+                    f"{path} is there and is no parquet file, so it was not replaced. Write to "
+                    "another file, or delete this one."
+                )
+    content = pa.Table.from_pandas(frame, preserve_index=False)
+    content = content.replace_schema_metadata({"provenance": json.dumps(provenance)})
+    with replacing(path) as part:
+        pq.write_table(content, part, compression="zstd", write_page_checksum=True)
+
+
+def conditions() -> dict[str, Any]:
+    """What the last digits of a number depend on, besides the code: processor and versions.
+
+    Returns
+    -------
+    dict
+        ``processor``, the model name; ``versions``, of Python and of the libraries that compute.
+    """
     versions = {"python": platform.python_version()}
-    for name in ("numpy", "scipy", "scikit-learn", "xgboost-cpu", "torch", "shap"):
+    for name in _LIBRARIES:
         with contextlib.suppress(PackageNotFoundError):
             versions[name] = version(name)
-    facts = {"machine": f"{platform.machine()}, {os.cpu_count()} cores", "versions": versions}
-    content = pa.Table.from_pandas(frame, preserve_index=False)
-    content = content.replace_schema_metadata({"provenance": json.dumps(provenance | facts)})
-    with replacing(path) as part:
-        pq.write_table(content, part, compression="zstd")
+    return {"processor": processor(), "versions": versions}
+
+
+@functools.cache
+def processor() -> str:
+    """Model name of the processor, from Linux's ``/proc/cpuinfo``, else as Python tells it."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name" and value.strip():
+                return value.strip()
+    return platform.processor() or platform.machine() or "unknown"
 
 
 def cache_dir() -> Path:
-    """Folder of the downloaded files: ``$GRAF_DATA_DIR``, else the user's cache folder."""
+    """Folder of the downloaded files: ``$GRAF_DATA_DIR``, else the user's cache folder.
+
+    Returns
+    -------
+    Path
+        Absolute; it need not exist.
+
+    Raises
+    ------
+    DataError
+        ``GRAF_DATA_DIR`` is a relative path. It would name one folder in the shell that set it,
+        and others in the notebooks, whose working folder is ``notebooks``.
+    """
     chosen = os.environ.get("GRAF_DATA_DIR", "").strip()
-    return Path(chosen).expanduser() if chosen else Path(pooch.os_cache("graf-book"))
+    if not chosen:
+        return Path(pooch.os_cache("graf-book"))
+    try:
+        folder = Path(chosen).expanduser()
+    except RuntimeError:  # ~name of nobody
+        folder = Path(chosen)
+    if folder.is_absolute():
+        return folder
+    here = Path.cwd()
+    meant = [base / folder for base in (here, *here.parents) if (base / folder).is_dir()]
+    absolute = os.path.normpath(meant[0] if meant else here / folder)
+    raise DataError(
+        f"GRAF_DATA_DIR={chosen!r} is relative, so that a chapter and the folder above it would "
+        f"each look in another place; it must be an absolute path. Write GRAF_DATA_DIR={absolute}"
+    )
 
 
 def defect_of(path: Path, entry: dict[str, Any]) -> str | None:
-    """What is wrong with a file, by size and SHA-256; None when it is as registered."""
+    """What is wrong with a file, by size and SHA-256.
+
+    Parameters
+    ----------
+    path : Path
+        A file that exists.
+    entry : dict
+        Its description in the registry, with ``bytes`` and ``sha256``.
+
+    Returns
+    -------
+    str or None
+        The end of a sentence that begins with the file; None when it is as registered.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    """
     status = path.stat()
     if status.st_size != entry["bytes"]:
         return f"has {status.st_size:,} bytes, the registry says {entry['bytes']:,}"
@@ -166,8 +419,27 @@ def defect_of(path: Path, entry: dict[str, Any]) -> str | None:
 def fetch(path: str, *, registry: Registry | None = None, repair: bool = False) -> Path:
     """Return a verified local file of the registry, downloading it if it is not there.
 
-    It lies at the same path in `cache_dir`. A damaged file raises and stays as it is, unless
-    `repair` is true, which replaces it.
+    What killed downloads of the file left beside it is removed.
+
+    Parameters
+    ----------
+    path : str
+        The path of a ``[[file]]`` of the registry; the file lies there in `cache_dir`.
+    registry : Registry, optional
+        Another registry than the book's.
+    repair : bool
+        Replace a damaged file, once its new copy is verified. Otherwise it stays as it is.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    ValueError
+        The registry has no such file.
+    DataError
+        The file is damaged, or cannot be downloaded, stored or read; the message says what to do.
     """
     registry = registry or own_registry()
     if path not in registry.files:
@@ -177,6 +449,7 @@ def fetch(path: str, *, registry: Registry | None = None, repair: bool = False) 
         )
     entry, target = registry.files[path], cache_dir() / path
     try:
+        sweep(target)
         defect = defect_of(target, entry) if target.exists() else "is not there"
         if defect is None:
             return target
@@ -227,13 +500,12 @@ def _download(entry: dict[str, Any], target: Path) -> None:
     missing = [folder for folder in target.parents if not folder.exists()]
     try:
         with replacing(target) as part:
-            _get(entry["url"], part)
+            _get(entry, part)
             defect = defect_of(part, entry)
             if defect:
                 raise DataError(
                     f"what {entry['url']} sent {defect}; it must be the registered file, so "
-                    "nothing was stored. Try again; if it stays so, the published file has "
-                    "changed: get the original elsewhere, or correct registry.toml."
+                    f"nothing was stored. {_PUBLISHED_CHANGED}"
                 )
     except BaseException:
         for folder in missing:
@@ -242,29 +514,95 @@ def _download(entry: dict[str, Any], target: Path) -> None:
         raise
 
 
-def _get(url: str, part: Path) -> None:
-    """Download with pooch; try again when the server stumbles, not when there is no network."""
-    downloader = pooch.HTTPDownloader(
-        progressbar=sys.stderr.isatty(), chunk_size=1 << 16, timeout=_TIMEOUT
-    )
+def _get(entry: dict[str, Any], part: Path) -> None:
+    """Download a file of the registry within a time that depends on its size.
+
+    The work is done in a thread of its own: a server that sends a byte now and then keeps every
+    single read from timing out, so only somebody who looks at the clock can end it.
+    """
+    seconds = _GRACE + entry["bytes"] / _SLOWEST
+    ended: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+    given_up = threading.Event()
+
+    def work() -> None:
+        try:
+            _try_repeatedly(entry, part, given_up)
+        except BaseException as error:  # it is raised again below
+            ended.put(error)
+        else:
+            ended.put(None)
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        error = ended.get(timeout=seconds)
+    except queue.Empty:
+        raise requests.exceptions.Timeout(
+            f"{part.stat().st_size:,} of {entry['bytes']:,} bytes came in {seconds:,.0f} seconds, "
+            "which is too slow"
+        ) from None
+    finally:
+        given_up.set()
+    if error is not None:
+        raise error
+
+
+def _try_repeatedly(entry: dict[str, Any], part: Path, given_up: threading.Event) -> None:
+    """Try again when the server stumbles, not when there is no network or a file too many."""
     for wait in (*_RETRY_WAITS, None):
         try:
-            return downloader(url, str(part), None)
+            return _get_once(entry, part, given_up)
         except requests.exceptions.RequestException as error:
             response = getattr(error, "response", None)
             no_network = type(error) is requests.exceptions.ConnectionError
             refused = response is not None and response.status_code < 500
-            if wait is None or no_network or refused:
+            if wait is None or no_network or refused or given_up.wait(wait):
                 raise
-            time.sleep(wait)
+
+
+def _get_once(entry: dict[str, Any], part: Path, given_up: threading.Event) -> None:
+    """Write what a server sends, up to the size that the registry says."""
+    size = entry["bytes"]
+    answer = requests.get(entry["url"], stream=True, timeout=_TIMEOUT)
+    bar = tqdm(total=size, unit="B", unit_scale=True, disable=not sys.stderr.isatty())
+    with answer, bar, part.open("r+b") as stream:  # not "wb": it must not come back once removed
+        answer.raise_for_status()
+        stream.truncate()
+        for chunk in answer.iter_content(_CHUNK):
+            if given_up.is_set():
+                return
+            if stream.tell() + len(chunk) > size:
+                raise DataError(
+                    f"what {entry['url']} sent has more than {size:,} bytes, the registry says "
+                    f"{size:,}; it must be the registered file, so nothing was stored. "
+                    f"{_PUBLISHED_CHANGED}"
+                )
+            stream.write(chunk)
+            bar.update(len(chunk))
 
 
 def download(
     names: Iterable[str] | None = None, *, registry: Registry | None = None, repair: bool = False
 ) -> dict[str, str]:
-    """Fetch the files of tables (or single files, by path), or all files of the registry.
+    """Fetch the files of tables, or all files of the registry; go on after failures.
 
-    It goes on after failures and returns, for each file that failed, its path and the message.
+    Parameters
+    ----------
+    names : str or iterable of str, optional
+        Tables, or single files by their path. All files by default.
+    registry : Registry, optional
+        Another registry than the book's.
+    repair : bool
+        Replace damaged files.
+
+    Returns
+    -------
+    dict of str to str
+        For each file that failed, its path and the message.
+
+    Raises
+    ------
+    ValueError
+        A name is neither a table's nor a file's; nothing is fetched then.
     """
     registry = registry or own_registry()
     paths = list(registry.files) if names is None else []
@@ -273,8 +611,8 @@ def download(
             paths.append(name)
             continue
         check_name(name, registry)
-        for (known, _), table in registry.tables.items():
-            if known == name:
+        for (table_name, _), table in registry.tables.items():
+            if table_name == name:
                 paths += [path for path in registry.table_files(table) if path in registry.files]
     failed: dict[str, str] = {}
     for path in dict.fromkeys(paths):
@@ -286,7 +624,19 @@ def download(
 
 
 def check_name(name: object, registry: Registry) -> None:
-    """Raise ValueError for a name that is no table's."""
+    """Check that a table has this name.
+
+    Parameters
+    ----------
+    name : object
+        What was given as a name.
+    registry : Registry
+
+    Raises
+    ------
+    ValueError
+        No table has it.
+    """
     if name not in registry.names():
         raise ValueError(
             f"name={name!r} is not a table. It must be one of {registry.names()}."

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import errno
+import gzip
 import hashlib
 import http.server
 import importlib.util
@@ -12,11 +14,15 @@ import itertools
 import json
 import os
 import pickle
+import platform
+import stat
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
+import killing
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -209,9 +215,10 @@ def test_write_table_is_whole_or_not_at_all(tmp_path):
     frame, path = pd.DataFrame({"a": [1.5, 2.5], "b": ["x", "y"]}), tmp_path / "t.parquet"
     store.write_table(frame, path, recipe="by hand")
     pd.testing.assert_frame_equal(pd.read_parquet(path), frame)
-    known = json.loads(pq.read_schema(path).metadata[b"provenance"])
-    assert known["recipe"] == "by hand"
-    assert known["versions"]["numpy"] == np.__version__
+    facts = json.loads(pq.read_schema(path).metadata[b"provenance"])
+    assert facts["recipe"] == "by hand"
+    assert facts["versions"]["numpy"] == np.__version__
+    assert facts["processor"] == store.processor()
     before = path.read_bytes()
     with pytest.raises(Exception, match="object"):
         store.write_table(pd.DataFrame({"a": [object()]}), path)
@@ -222,15 +229,107 @@ def test_write_table_is_whole_or_not_at_all(tmp_path):
 def test_registry_paths_stay_in_the_data_folder(tmp_path):
     file = tmp_path / "registry.toml"
     for path in ("../evil", "/etc/passwd", "a\\\\..\\\\b"):
-        file.write_text(f'[[file]]\npath = "{path}"\nbytes = 1\nsha256 = ""\nurl = ""\n')
+        file.write_text(
+            f'[[file]]\npath = "{path}"\nbytes = 1\nsha256 = ""\nurl = ""\n', encoding="utf-8"
+        )
         with pytest.raises(DataError, match="leaves the data folder"):
             Registry.read(file)
-    file.write_text('[[table]]\nname = "mine"\nsource = "paper"\n')
+    file.write_text('[[table]]\nname = "mine"\nsource = "paper"\n', encoding="utf-8")
     with pytest.raises(DataError, match=r"\[\[table\]\] entry 0 lacks \['space', 'key'.*Add them"):
         Registry.read(file)
-    file.write_text("[[file")
+    file.write_text("[[file", encoding="utf-8")
     with pytest.raises(DataError, match="cannot be read as a registry in TOML"):
         Registry.read(file)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("bytes = 79", "bytes = -1", "'file.csv': bytes = -1 must be the size"),
+        ("bytes = 79", "bytes = 79.0", "'file.csv': bytes = 79.0 must be the size"),
+        ("bytes = 79", "bytes = '79'", "'file.csv': bytes = '79' must be the size"),
+        ("bytes = 79", "bytes = true", "'file.csv': bytes = True must be the size"),
+        ("bytes = 79\n", "", r"\[\[file\]\] entry 0 lacks \['bytes'\]. Add them"),
+        ("sha256 = '", "sha256 = 'A", "sha256 = 'A.* must be 64 hexadecimal digits"),
+        ("path = 'file.csv'", "path = ''", "the path '' leaves the data folder"),
+        ("path = 'file.csv'", "path = 7", "table 'tiny' reads 'file.csv'; add a .* entry for it"),
+        ("[[file]]", "[file]", r"'file' must be written as \[\[file\]\]"),
+        ("[[table]]", "[table]", r"'table' must be written as \[\[table\]\]"),
+        ("[[table]]", "[[table]]\nlike = 'none'\n", None),
+        ('files = ["file.csv"]', "files = 'file.csv'", "files = 'file.csv' must be a list"),
+        ('files = ["file.csv"]', "files = []", "must be a list of paths"),
+        ('files = ["file.csv"]', 'files = ["fil.csv"]', "'tiny' reads 'fil.csv'; add a"),
+        ('source = "paper"', 'source = "embedded"', r"reads 'file.csv'; add a \[\[embedded\]\]"),
+        ('citation = ["me"]', 'citation = ["mee"]', "cites 'mee'; add it .*Did you mean 'me'"),
+        (', unit = "1"', "", r"target 'score' lacks \['unit'\]. Add"),
+        (", higher_is_better = true", "", r"target 'score' lacks \['higher_is_better'\]"),
+        ("[table.targets]", "proxies = 3\n[table.targets]", "proxies must be a list of columns"),
+        ("[table.targets]", "proxies = {a = 3}\n[table.targets]", "'a' must be a column's name"),
+        ("[table.targets]", "proxy_file = 'no'\n[table.targets]", "'tiny' reads 'no'; add a"),
+    ],
+)
+def test_damaged_registries_are_refused(cache, tmp_path, old, new, message):
+    assert len(GOOD) == 79
+    registry = _registry(tmp_path, {"file.csv": "http://127.0.0.1:1/"})
+    (cache / "file.csv").write_bytes(GOOD)
+    assert len(load_table("tiny", valid_only=False, registry=registry)) == 3
+    file = tmp_path / "registry.toml"
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new), encoding="utf-8")
+    if message is None:
+        Registry.read(file)
+        return
+    with pytest.raises(DataError, match=message) as error:
+        Registry.read(file)
+    assert str(error.value).startswith(f"{file}: ")
+
+
+def test_a_registry_that_says_something_twice_is_refused(cache, tmp_path):
+    _registry(tmp_path, {"file.csv": "http://127.0.0.1:1/"})
+    file = tmp_path / "registry.toml"
+    text = file.read_text(encoding="utf-8")
+    tables = text[text.index("[[table]]") :]
+    file.write_text(text + tables, encoding="utf-8")
+    with pytest.raises(DataError, match="table 'tiny' stands there twice as 'paper'. Rename one"):
+        Registry.read(file)
+    entry = text[text.index("[[file]]") : text.index("[[table]]")]
+    file.write_text(text.replace(entry, entry + entry), encoding="utf-8")
+    with pytest.raises(DataError, match=r"\[\[file\]\] has 'file.csv' twice. Remove one"):
+        Registry.read(file)
+    file.write_text("a = " + "[" * 5000, encoding="utf-8")
+    with pytest.raises(DataError, match="cannot be read as a registry in TOML"):
+        Registry.read(file)
+
+
+@pytest.mark.parametrize(
+    ("form", "content"),
+    [
+        ("records", b"[" * 100_000),
+        ("records", b"{}"),
+        ("records", b"[1]"),
+        ("records", b'{"a": 1, "b": 2}'),
+        ("nasbench-vis", b"[" * 100_000),
+        ("nasbench-vis", b'{"adjacency": [[0]], "operations": [[9]]}'),
+        ("zen-zip", b"PK\x05\x06" + b"\x00" * 18),
+        ("zen-zip", b"no zip"),
+        ("parquet", b"PAR1" + b"\xff" * 90 + b"PAR1"),
+        ("parquet", b""),
+        ("csv", b'net,score\n"(0, 0, 0, 0, 0, 0)",1\n"unclosed'),
+        ("csv", b"\x00" * 100),
+    ],
+)
+def test_damaged_files_of_any_format_are_refused(cache, tmp_path, form, content):
+    _registry(tmp_path, {"file": "http://127.0.0.1:1/"}, content)
+    file = tmp_path / "registry.toml"
+    text = file.read_text(encoding="utf-8").replace(
+        'key = "net"', f'key = "net"\nformat = "{form}"'
+    )
+    file.write_text(text, encoding="utf-8")
+    (cache / "file").write_bytes(content)
+    with pytest.raises(DataError, match="file"):
+        load_table("tiny", valid_only=False, registry=Registry.read(file))
+    assert (cache / "file").read_bytes() == content
 
 
 # --------------------------------------------------------------------------- downloads
@@ -245,11 +344,40 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         name = self.path.strip("/")
         if name.startswith(("404", "503")):
             return self.send_error(int(name[:3]))
+        if name.startswith("slow"):
+            return self.send_slowly(name)
+        if name == "endless":
+            return self.send_without_end()
+        if name == "gzipped":
+            self.send_response(200)
+            self.send_header("Content-Encoding", "gzip")
+            self.end_headers()
+            self.wfile.write(gzip.compress(b"0" * (len(GOOD) * 10_000)))
+            return None
         body = b"changed" * 9 if name.startswith("changed") else self.server.bodies.get(name, GOOD)
         self.send_response(200)
         self.send_header("Content-Length", str(len(body) + 100 * name.startswith("truncated")))
         self.end_headers()
         self.wfile.write(body)
+
+    def send_slowly(self, name):
+        """A byte each hundredth of a second; of the head, for ever."""
+        with contextlib.suppress(OSError):  # the other side has gone
+            self.wfile.write(b"HTTP/1.0 200 OK\r\n")
+            for number in range(1000 if name == "slow-head" else 0):
+                self.wfile.write(b"X-Header: %d\r\n" % number)
+                time.sleep(0.01)
+            self.wfile.write(b"Content-Length: %d\r\n\r\n" % len(GOOD))
+            for byte in GOOD:
+                self.wfile.write(bytes([byte]))
+                time.sleep(0.01)
+
+    def send_without_end(self):
+        self.send_response(200)
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            while not self.server.stopped:
+                self.wfile.write(b"x" * 1000)
 
     def log_message(self, *arguments):
         pass
@@ -258,11 +386,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def server():
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as running:
-        running.hits, running.bodies = [], {}
+        running.hits, running.bodies, running.stopped = [], {}, False
         running.url = f"http://127.0.0.1:{running.server_port}/"
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield running
+        running.stopped = True
         running.shutdown()
         thread.join()
 
@@ -301,7 +430,7 @@ policy = "none"
 score = {{ column = "{column}", unit = "1", higher_is_better = true }}
 """
     file = tmp_path / "registry.toml"
-    file.write_text(text)
+    file.write_text(text, encoding="utf-8")
     return Registry.read(file)
 
 
@@ -365,6 +494,112 @@ def test_wrong_checksum_of_the_right_size(server, cache, tmp_path):
     assert _snapshot(cache) == before
 
 
+@pytest.mark.parametrize("page", ["endless", "gzipped"])
+def test_a_body_longer_than_registered_stops_at_the_known_size(
+    server, cache, tmp_path, monkeypatch, page
+):
+    """Without end, or ten thousand times as large once it is unpacked."""
+    registry = _registry(tmp_path, {"new/file.csv": server.url + page})
+    before = _snapshot(cache)
+    sizes = []
+    monkeypatch.setattr(
+        Path,
+        "unlink",
+        lambda path, missing_ok: sizes.append(path.stat().st_size) or os.remove(path),
+    )
+    with pytest.raises(DataError, match=f"more than {len(GOOD)} bytes, .* nothing was stored"):
+        fetch("new/file.csv", registry=registry)
+    assert _snapshot(cache) == before
+    assert len(server.hits) == 1
+    assert sizes
+    assert max(sizes) <= len(GOOD)
+
+
+@pytest.mark.parametrize("page", ["slow", "slow-head"])
+def test_a_download_has_a_time_that_depends_on_its_size(server, cache, tmp_path, monkeypatch, page):
+    """A byte now and then keeps every single read from timing out."""
+    monkeypatch.setattr(store, "_GRACE", 0.2)
+    monkeypatch.setattr(store, "_SLOWEST", len(GOOD) / 0.3)
+    registry = _registry(tmp_path, {"new/file.csv": server.url + page})
+    before = _snapshot(cache)
+    begin = time.monotonic()
+    with pytest.raises(DataError, match="bytes came in 0 seconds, which is too slow.* by hand"):
+        fetch("new/file.csv", registry=registry)
+    assert 0.5 <= time.monotonic() - begin < 5
+    assert _snapshot(cache) == before
+    monkeypatch.setattr(store, "_SLOWEST", 1.0)
+    if page == "slow":
+        assert fetch("new/file.csv", registry=registry).read_bytes() == GOOD
+
+
+def test_a_download_that_is_killed(server, cache, tmp_path):
+    """What it left goes with the next run, also when that one finds the file there."""
+    registry = _registry(tmp_path, {"a/good.csv": server.url + "slow"})
+    setup = f"""
+from graf_utils.registry import Registry, fetch
+registry = Registry.read({str(tmp_path / "registry.toml")!r})
+"""
+    result = killing.run(cache, setup, "fetch('a/good.csv', registry=registry)", 0.05, 0.5)
+    assert result == {"killed": 10, "left": 10, "after": []}
+    assert (cache / "a/good.csv").read_bytes() == GOOD
+    assert sorted(path.name for path in (cache / "a").iterdir()) == ["good.csv"]
+    host = platform.node().replace(".", "-")
+    part = cache / "a" / f".good.csv.{host}-{2**22 + 1}.{'0' * 32}.part"  # no process has this id
+    part.write_bytes(b"half")
+    fetch("a/good.csv", registry=registry)
+    assert not part.exists()
+
+
+def test_modes_of_downloads_are_those_of_the_umask(server, cache, tmp_path):
+    registry = _registry(tmp_path, {"a/b/good.csv": server.url + "good"})
+    before = os.umask(0o002)
+    try:
+        file = fetch("a/b/good.csv", registry=registry)
+    finally:
+        os.umask(before)
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (file, cache / "a/b", cache / "a")]
+    assert modes == [0o664, 0o775, 0o775]
+
+
+def test_a_relative_data_folder_is_refused_with_an_absolute_one(
+    server, cache, tmp_path, monkeypatch
+):
+    """From a chapter it would be another folder than from the root; the remedy works from both."""
+    registry = _registry(tmp_path, {"good.csv": server.url + "good"})
+    (cache / "good.csv").write_bytes(GOOD)
+    (tmp_path / "notebooks").mkdir()
+    for folder, name in ((tmp_path, "cache"), (tmp_path / "notebooks", "./cache"), (cache, ".")):
+        monkeypatch.chdir(folder)
+        monkeypatch.setenv("GRAF_DATA_DIR", name)
+        for refused in (
+            lambda: load_table("tiny", valid_only=False, registry=registry),
+            lambda: list_tables(registry=registry),
+            store.cache_dir,
+        ):
+            with pytest.raises(DataError, match="GRAF_DATA_DIR=.* is relative") as error:
+                refused()
+        assert "is relative" in download(registry=registry)["good.csv"]
+        remedy = str(error.value).rpartition("Write ")[2]
+        monkeypatch.setenv(*remedy.split("=", 1))
+        assert store.cache_dir() == cache
+        assert len(load_table("tiny", valid_only=False, registry=registry)) == 3
+    assert not server.hits
+    monkeypatch.setenv("GRAF_DATA_DIR", "~nobody-of-this-name/x")
+    with pytest.raises(DataError, match="it must be an absolute path. Write GRAF_DATA_DIR=/"):
+        store.cache_dir()
+    monkeypatch.setenv("GRAF_DATA_DIR", "data folder")
+    with pytest.raises(SystemExit) as stop:
+        datasets.main(["--registry", str(tmp_path / "registry.toml"), "download"])
+    assert stop.value.code == 2
+    assert len(load_table("nb201-cifar10")) == 9445  # what is embedded does not need it
+    for value in ("", "  "):
+        monkeypatch.setenv("GRAF_DATA_DIR", value)
+        assert store.cache_dir().is_absolute()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("GRAF_DATA_DIR", "~/cache")
+    assert store.cache_dir() == cache
+
+
 def test_connection_refused(cache, tmp_path):
     registry = _registry(tmp_path, {"new/file.csv": "http://127.0.0.1:1/file"})
     before = _snapshot(cache)
@@ -383,12 +618,11 @@ def test_connection_refused(cache, tmp_path):
     ],
 )
 def test_disk_errors_while_writing(server, cache, tmp_path, monkeypatch, number, message):
-    class Broken(store.pooch.HTTPDownloader):
-        def __call__(self, url, output_file, pooch, check_only=False):
-            Path(output_file).write_bytes(b"half a fi")
-            raise OSError(number, os.strerror(number), output_file)
+    def broken(entry, part, given_up):
+        part.write_bytes(b"half a fi")
+        raise OSError(number, os.strerror(number), part)
 
-    monkeypatch.setattr(store.pooch, "HTTPDownloader", Broken)
+    monkeypatch.setattr(store, "_get_once", broken)
     registry = _registry(tmp_path, {"new/file.csv": server.url + "good"})
     before = _snapshot(cache)
     with pytest.raises(DataError, match=message):

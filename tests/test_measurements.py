@@ -1,8 +1,10 @@
 """Our own measurements: CPU latency, and cells trained on Fashion-MNIST and attacked."""
 
+import gzip
 import itertools
 import json
-import os
+import re
+from hashlib import sha256
 
 import numpy as np
 import pandas as pd
@@ -13,8 +15,8 @@ from recipes import load_recipe
 from scipy.stats import f_oneway, kendalltau, spearmanr
 from torch import nn
 
-from graf_utils import load_table
-from graf_utils.datasets import data_path
+from graf_utils import fashion_mnist, load_table
+from graf_utils.datasets import DataError, data_path
 from graf_utils.networks import build_network
 from graf_utils.proxies import Run, flops
 from graf_utils.spaces import NB201
@@ -28,7 +30,7 @@ def provenance(*parts):
 
 def sheet(table):
     """The section of the data sheets about one file, white space made equal."""
-    sections = data_path("README.md").read_text(encoding="utf8").split("\n## ")
+    sections = data_path("README.md").read_text(encoding="utf-8").split("\n## ")
     (section,) = [s for s in sections if table in s.splitlines()[0]]
     return " ".join(section.split())
 
@@ -140,35 +142,92 @@ def test_a_network_put_together_is_the_one_built(latency):
         assert len(set(weights)) == len(weights)
 
 
-def test_a_killed_measurement_goes_on(latency, tmp_path, monkeypatch):
-    """What was measured stays, the rest is added, and another machine's times are refused."""
-    cells = latency.valid_cells()[:25]
-    calls = []
+class Watch:
+    """A stopwatch that tells the number of its visit, and is killed at one of them."""
 
-    class Watch:
-        def visit(self, cell):
-            calls.append(cell)
-            if len(calls) == 28:
-                raise KeyboardInterrupt
-            return {"reference": 1.0, "ms_0": float(len(calls))}
+    def __init__(self, kill_at=None):
+        self.visits, self.kill_at = 0, kill_at
 
-    monkeypatch.setattr(latency, "Stopwatch", Watch)
+    def visit(self, cell):
+        self.visits += 1
+        if self.visits == self.kill_at:
+            raise KeyboardInterrupt
+        return {"reference": 1.0, "ms_0": float(self.visits)}
+
+
+@pytest.fixture
+def few_visits(latency, monkeypatch):
+    """Two rounds in chunks of ten."""
     monkeypatch.setattr(latency, "CHUNK", 10)
     monkeypatch.setattr(latency, "ROUNDS", 2)
+    return latency.valid_cells()[:25]
+
+
+def test_a_killed_measurement_goes_on(latency, few_visits, tmp_path, monkeypatch):
+    """What was measured stays, the rest is added."""
+    cells = few_visits
+    watch = Watch(kill_at=28)
+    monkeypatch.setattr(latency, "Stopwatch", lambda: watch)
     with pytest.raises(KeyboardInterrupt):
         latency.measure(cells, "a", tmp_path)
-    kept = {p.name: p.read_bytes() for p in (tmp_path / "a").glob("*.parquet")}
-    assert len(kept) == 3  # two whole chunks, a last one of five
+    parts = {p.name: p.read_bytes() for p in (tmp_path / "a").glob("*.parquet")}
+    assert len(parts) == 3  # two whole chunks, a last one of five
     visits = latency.measure(cells, "a", tmp_path)
-    assert {name: (tmp_path / "a" / name).read_bytes() for name in kept} == kept
-    assert len(calls) == 28 + 25 * (latency.ROUNDS - 1)
+    assert {name: (tmp_path / "a" / name).read_bytes() for name in parts} == parts
+    assert watch.visits == 28 + 25 * (latency.ROUNDS - 1)
     assert (visits["architecture"].value_counts() == latency.ROUNDS).all()
     assert len(visits) == 25 * latency.ROUNDS
     first = visits[visits["round"] == 0]["architecture"].tolist()
     assert first != visits[visits["round"] == 1]["architecture"].tolist()
-    monkeypatch.setattr(latency, "machine", lambda: {"model name": "another"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("machine", lambda: {"model name": "another"}),
+        ("CHUNK", 5),
+        ("ROUNDS", 1),
+        ("TIMED", 3),
+        ("REFERENCE", (0,) * 6),
+        ("PROTOCOL", "the code was changed"),
+    ],
+)
+def test_times_of_another_machine_or_protocol_do_not_mix(
+    latency, few_visits, tmp_path, monkeypatch, name, value
+):
+    monkeypatch.setattr(latency, "Stopwatch", Watch)
+    latency.measure(few_visits, "a", tmp_path)
+    monkeypatch.setattr(latency, name, value)
     with pytest.raises(SystemExit, match="two machines do not mix. Delete"):
-        latency.measure(cells, "a", tmp_path)
+        latency.measure(few_visits, "a", tmp_path)
+    latency.measure(few_visits, "a", tmp_path / "another")  # the remedy
+
+
+def test_a_folder_with_other_cells_or_a_file_of_someone_else_is_refused(
+    latency, few_visits, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(latency, "Stopwatch", Watch)
+    latency.measure(few_visits, "a", tmp_path)
+    other = latency.valid_cells()[25:50]  # as many
+    with pytest.raises(SystemExit, match="do not mix"):
+        latency.measure(other, "a", tmp_path)
+    mine = tmp_path / "b" / "machine.json"
+    mine.parent.mkdir()
+    mine.write_text("a note of mine", encoding="utf-8")
+    with pytest.raises(SystemExit, match="do not mix"):
+        latency.measure(few_visits, "b", tmp_path)
+    assert mine.read_text(encoding="utf-8") == "a note of mine"
+
+
+def test_a_damaged_chunk_is_measured_again(latency, few_visits, tmp_path, monkeypatch):
+    watch = Watch()
+    monkeypatch.setattr(latency, "Stopwatch", lambda: watch)
+    latency.measure(few_visits, "a", tmp_path)
+    part = sorted((tmp_path / "a").glob("*.parquet"))[0]
+    part.write_bytes(part.read_bytes()[:-7])
+    visits = latency.measure(few_visits, "a", tmp_path)
+    assert watch.visits in (55, 60)  # a chunk of five or ten
+    assert (visits["architecture"].value_counts() == latency.ROUNDS).all()
 
 
 def test_two_runs_agree_and_the_sheet_says_how_well():
@@ -298,26 +357,81 @@ def test_agreement_is_an_analysis_of_variance(fashion):
         assert found.sd_seeds**2 == pytest.approx(((pairs[0] - pairs[1]) ** 2 / 2).mean())
 
 
-def test_trainings_that_were_killed_go_on(fashion, tmp_path, monkeypatch):
+@pytest.fixture
+def trainings(fashion, monkeypatch):
+    """Trainings that take no time; the list of those that were done."""
     made = []
 
     def measure(cell, seed, data, setting):
         made.append((cell, seed))
-        return dict.fromkeys(fashion.TARGETS, 50.0 + seed)
+        return dict.fromkeys([*fashion.TARGETS, *fashion.SECONDS], 50.0 + seed)
 
     monkeypatch.setattr(fashion, "measure", measure)
-    file, cells = tmp_path / "deep" / "runs.jsonl", fashion.ordered_cells()[:4]
-    fashion.runs(cells[:2], None, fashion.SETTING, file)
-    os.truncate(file, file.stat().st_size - 9)  # the last line is cut
-    found = fashion.runs(cells, None, fashion.SETTING, file)
+    return made
+
+
+def test_trainings_that_were_killed_go_on(fashion, trainings, tmp_path):
+    folder, cells = tmp_path / "deep" / "cache", fashion.ordered_cells()[:4]
+    fashion.runs(cells[:2], None, fashion.SETTING, folder)
+    files = sorted(folder.rglob("*.json"))
+    assert len(files) == 4
+    text = files[0].read_text(encoding="utf-8")
+    files[0].write_text(text[:-9], encoding="utf-8")  # cut
+    files[1].write_text(text.replace("5", "50"), encoding="utf-8")  # accuracies of 500 %
+    rows = fashion.runs(cells, None, fashion.SETTING, folder)
     names = [str(tuple(cell)) for cell in cells.tolist()]
-    assert found["architecture"].tolist() == [name for name in names for _ in (0, 1)]
-    assert found["accuracy"].tolist() == [50.0, 51.0] * 4
-    assert len(made) == 4 + 1 + 4
-    assert len(fashion.runs(fashion.ordered_cells()[:9], None, fashion.SETTING, file, 0.0)) == 8
-    other = fashion.replace(fashion.SETTING, epochs=99)
-    with pytest.raises(SystemExit, match="other settings.*Delete it, or name another"):
-        fashion.runs(cells, None, other, file)
+    assert rows["architecture"].tolist() == [name for name in names for _ in (0, 1)]
+    assert rows["accuracy"].tolist() == [50.0, 51.0] * 4
+    assert len(trainings) == 4 + 2 + 4
+    assert len(fashion.runs(fashion.ordered_cells()[:9], None, fashion.SETTING, folder, 0.0)) == 8
+    assert len(trainings) == 10
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TRAINING", "the code was changed"),
+        ("EPSILONS", (1,)),
+        ("JPEG_QUALITY", 6),
+        ("conditions", lambda: {"processor": "another"}),
+    ],
+)
+def test_a_training_is_kept_by_all_that_decides_it(
+    fashion, trainings, tmp_path, monkeypatch, name, value
+):
+    cells = fashion.ordered_cells()[:1]
+    fashion.runs(cells, None, fashion.SETTING, tmp_path)
+    fashion.runs(cells, None, fashion.SETTING, tmp_path)
+    assert len(trainings) == 2
+    fashion.runs(cells, "other images", fashion.SETTING, tmp_path)
+    fashion.runs(cells, None, fashion.replace(fashion.SETTING, epochs=99), tmp_path)
+    assert len(trainings) == 6
+    monkeypatch.setattr(fashion, name, value)
+    fashion.runs(cells, None, fashion.SETTING, tmp_path)
+    assert len(trainings) == 8
+
+
+def test_a_table_is_not_replaced_by_one_with_fewer_cells(fashion, trainings, tmp_path, monkeypatch):
+    """What is trained is kept, and goes where --output says."""
+    output = tmp_path / "table.parquet"
+    output.write_bytes(data_path("nb201_fashion.parquet").read_bytes())
+    before = output.read_bytes()
+    monkeypatch.setattr(fashion, "OUTPUT", output)
+    monkeypatch.setattr(fashion, "NOISE", tmp_path / "noise.parquet")
+    monkeypatch.setattr(fashion, "load", lambda folder, setting: None)
+    command = ["recipe", "--cells", "3", "--cache", str(tmp_path / "cache")]
+    monkeypatch.setattr("sys.argv", command + ["--output", str(output)])
+    with pytest.raises(DataError, match=r"1,000 rows, and 997 of them .* write to another file"):
+        fashion.main()
+    assert output.read_bytes() == before
+    assert len(trainings) == 6
+    monkeypatch.setattr("sys.argv", command + ["--output", str(tmp_path / "other.parquet")])
+    fashion.main()
+    assert len(trainings) == 6
+    assert len(pd.read_parquet(tmp_path / "other.parquet")) == 3
+    assert len(pd.read_parquet(tmp_path / "other.noise.parquet")) == len(fashion.TARGETS)
+    assert not (tmp_path / "noise.parquet").exists()
+    assert output.read_bytes() == before
 
 
 def test_the_fashion_table_is_a_beginning_of_the_order_with_two_seeds(fashion, trained):
@@ -360,12 +474,13 @@ def test_the_agreement_of_the_seeds_is_what_the_results_and_the_sheet_say(fashio
 
 
 def test_a_training_computed_again_gives_the_row_of_the_table(fashion, trained):
-    if not (fashion.FOLDER / "train-images-idx3-ubyte.gz").is_file():
-        pytest.skip(f"Debian's dataset-fashion-mnist is not in {fashion.FOLDER}")
+    folder = fashion_mnist.FOLDER
+    if not (folder / "train-images-idx3-ubyte.gz").is_file():
+        pytest.skip(f"Debian's dataset-fashion-mnist is not in {folder}")
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        data = fashion.load(fashion.FOLDER, fashion.SETTING)
+        data = fashion.load(folder, fashion.SETTING)
         row = 17
         found = fashion.measure(trained.architectures[row], 1, data, fashion.SETTING)
     finally:
@@ -390,5 +505,81 @@ def test_a_training_computed_again_gives_the_row_of_the_table(fashion, trained):
 def test_bad_sizes_and_a_missing_data_set_are_explained(fashion, tmp_path):
     with pytest.raises(ValueError, match="size=14: .* multiple of 4 up to 28. Use 12 or 16"):
         fashion.shrink(np.zeros((1, 28, 28)), 14)
-    with pytest.raises(SystemExit, match="is not there.*dataset-fashion-mnist, or name its"):
+    with pytest.raises(DataError, match="is not there.*dataset-fashion-mnist, or name its"):
         fashion.load(tmp_path, fashion.SETTING)
+
+
+def _write_idx(folder, part, images, labels):
+    """The four bytes of an IDX file, the lengths of its axes, its bytes; as yann.lecun.com says."""
+    for kind, array in (("images-idx3", images), ("labels-idx1", labels)):
+        head = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, dtype=">u4").tobytes()
+        content = gzip.compress(head + array.tobytes())
+        (folder / f"{part}-{kind}-ubyte.gz").write_bytes(content)
+
+
+def test_fashion_mnist_is_read_as_it_was_written(tmp_path):
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (7, 28, 28)).astype(np.uint8)
+    labels = random.integers(0, 10, 7).astype(np.uint8)
+    _write_idx(tmp_path, "t10k", images, labels)
+    again = fashion_mnist.read(tmp_path, "t10k")
+    assert np.array_equal(again[0], images)
+    assert np.array_equal(again[1], labels)
+    file = tmp_path / "t10k-labels-idx1-ubyte.gz"
+    assert (
+        fashion_mnist.digests(tmp_path, "t10k")[file.name] == sha256(file.read_bytes()).hexdigest()
+    )
+    with pytest.raises(ValueError, match="part='test' is unknown.*'train', 't10k'"):
+        fashion_mnist.read(tmp_path, "test")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[:-20],
+        lambda content: b"",
+        lambda content: b"\x00" * len(content),
+        lambda content: gzip.compress(gzip.decompress(content)[:-1]),
+        lambda content: gzip.compress(b"\0\0\x0d\3" + gzip.decompress(content)[4:]),
+        lambda content: gzip.compress(b""),
+        lambda content: gzip.compress(gzip.decompress(content)[:3]),
+    ],
+)
+@pytest.mark.parametrize("kind", ["images-idx3", "labels-idx1"])
+def test_damaged_fashion_mnist_is_refused(tmp_path, damage, kind):
+    _write_idx(tmp_path, "train", np.ones((5, 28, 28), np.uint8), np.ones(5, np.uint8))
+    file = tmp_path / f"train-{kind}-ubyte.gz"
+    file.write_bytes(damage(file.read_bytes()))
+    with pytest.raises(DataError, match="cannot be read as a file of Fashion-MNIST .* again"):
+        fashion_mnist.read(tmp_path, "train")
+
+
+def test_labels_of_another_number_of_images_are_refused(tmp_path):
+    _write_idx(tmp_path, "train", np.ones((5, 28, 28), np.uint8), np.ones(4, np.uint8))
+    with pytest.raises(DataError, match="shape .5, 28, 28. and 4 labels"):
+        fashion_mnist.read(tmp_path, "train")
+
+
+def test_the_sheet_says_on_which_processor_as_far_as_the_files_know():
+    """Each file is in a line that says what its metadata say."""
+    section = data_path("README.md").read_text(encoding="utf-8").split("## On which processor")[1]
+    lines = [line for line in section.split("\n## ")[0].splitlines() if ".parquet" in line]
+    rest = next(line for line in lines if "all other" in line)
+    told = {name: line for line in lines for name in re.findall(r"[\w/]+\.parquet", line)}
+    paths = [path for path in data_path().rglob("*.parquet") if "provenance" in metadata_of(path)]
+    assert set(told) <= {path.relative_to(data_path()).as_posix() for path in paths}
+    for path in paths:
+        facts = metadata_of(path)["provenance"]
+        name = path.relative_to(data_path()).as_posix()
+        line = told.get(name, rest)
+        measured = facts.get("machine_measured", {})
+        processor = measured.get("model name", facts.get("processor"))
+        vectors = measured.get("widest vectors", facts.get("vectors"))
+        assert (processor or "not recorded (x86_64, 2 cores)") in line, name
+        assert line.endswith(f"| {vectors or 'not recorded'} |"), name
+        assert processor or facts["machine"] == "x86_64, 2 cores"
+
+
+def metadata_of(path):
+    content = pq.read_schema(path).metadata or {}
+    return {"provenance": json.loads(content[b"provenance"])} if b"provenance" in content else {}

@@ -1,10 +1,11 @@
 """BRP-NAS with and without features on the paper's NAS-Bench-201 tables.
 
 Writes ``data/results/brpnas_nb201.parquet`` (CIFAR-10 accuracy) and ``brpnas_tasks.parquet`` (two
-other targets, beside a random forest): one row a fit, as `graf_utils.evaluation.evaluate` returns
+other targets, beside a random forest): one row per fit, as `graf_utils.evaluation.evaluate` returns
 them, and the epochs allowed; library versions stand in the files' metadata. Every fit is kept in
 ``_build/results-cache`` as it ends, so the command can be stopped, started and extended: a longer
-plan computes only what is new. A table is written after each line of its plan.
+plan computes only what is new. Fits are added to the table or replaced in it, after each line of
+the plan.
 
     GRAF_DATA_DIR=... OMP_NUM_THREADS=1 python data/recipes/brpnas_results.py
 """
@@ -16,18 +17,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from graf_utils.datasets import load_table
 from graf_utils.encodings import encode
 from graf_utils.evaluation import DATA_SEEDS, evaluate
 from graf_utils.predictors.brpnas import BRPNASRegressor
-from graf_utils.registry import write_table
+from graf_utils.results import merge_results
 from graf_utils.table import Table
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "data" / "results"
 FEATURES = ("none", "graf", "zcp", "zcp+graf")
+FIT = ["table", "source", "target", "encoding", "predictor", "train_size", "data_seed", "n_epochs"]
 EPOCHS = 250
 PREDICTORS: dict[str, dict[str, Any]] = {
     "brp-nas": {},
@@ -63,41 +64,70 @@ PLANS = {
 
 
 def beside_graph(table: Table, features: str) -> np.ndarray:
-    """Codes of the architectures, then the features."""
+    """Codes of the architectures, then their features.
+
+    Parameters
+    ----------
+    table : Table
+    features : str
+        An encoding, or ``"none"``.
+
+    Returns
+    -------
+    ndarray of shape (n_architectures, n_positions + n_features), float64
+    """
     codes = table.codes.astype(float)
     return codes if features == "none" else np.hstack([codes, encode(table, features)])
 
 
 def run(plan: Any, path: Path, cache: Path) -> int:
-    """Run one plan, line by line, and write its table; the number of fits."""
-    frames: list[pd.DataFrame] = []
-    files: dict[str, str] = {}
+    """Run one plan, and put its fits into a table, line by line.
+
+    Parameters
+    ----------
+    plan : sequence of tuple
+        One of the values of `PLANS`.
+    path : Path
+        The table of results.
+    cache : Path
+        Folder of finished fits.
+
+    Returns
+    -------
+    int
+        Number of fits in the table.
+
+    Raises
+    ------
+    DataError
+        One of the published tables is missing; what was computed before stays in the table.
+    """
     for (name, target), predictor, encodings, size, n_seeds in plan:
         table = load_table(name, source="paper")
-        files |= table.provenance["files"]
         if predictor == "rf":
-            model, inputs = {"rf": "rf"}, {e: encode(table, e) for e in encodings}
+            model = {"rf": "rf"}
+            inputs = {encoding: encode(table, encoding) for encoding in encodings}
         else:
             options = {"n_epochs": EPOCHS, "random_state": 42} | PREDICTORS[predictor]
             model = {predictor: BRPNASRegressor("nb201", **options)}
             inputs = {features: beside_graph(table, features) for features in encodings}
         seeds = DATA_SEEDS[:n_seeds]
-        rows = evaluate(table, target, inputs, model, size, seeds, cache=cache)
-        frames.append(rows.assign(n_epochs=EPOCHS if predictor != "rf" else 0))
-        found = pd.concat(frames, ignore_index=True)
-        write_table(found, path, recipe="data/recipes/brpnas_results.py", files=files)
-    return len(found)
+        fits = evaluate(table, target, inputs, model, size, seeds, cache=cache)
+        fits = fits.assign(n_epochs=0 if predictor == "rf" else EPOCHS)
+        facts = {"recipe": "data/recipes/brpnas_results.py", "files": table.provenance["files"]}
+        results = merge_results(path, fits, FIT, **facts)
+    return len(results)
 
 
 def main() -> None:
-    """Run the plans, seed by seed, and write the tables."""
+    """Run the plans and put their fits into the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", choices=PLANS)
-    parser.add_argument("--cache", default=ROOT / "_build" / "results-cache")
-    args = parser.parse_args()
-    for name in [args.only] if args.only else PLANS:
+    parser.add_argument("--cache", type=Path, default=ROOT / "_build" / "results-cache")
+    options = parser.parse_args()
+    for name in [options.only] if options.only else PLANS:
         path = OUTPUT / f"{name}.parquet"
-        print(f"{path}: {run(PLANS[name], path, args.cache):,} fits")
+        print(f"{path}: {run(PLANS[name], path, options.cache):,} fits")
 
 
 if __name__ == "__main__":

@@ -10,44 +10,35 @@ set, its label and its 784 pixels (0 to 255, row by row).
 from __future__ import annotations
 
 import argparse
-import gzip
 import hashlib
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from graf_utils import fashion_mnist
 from graf_utils.registry import write_table
 
-FOLDER = "/usr/share/datasets/fashion-mnist"
 OUTPUT = Path(__file__).resolve().parents[1] / "fashion_mnist_batch.parquet"
-FILES = {  # name: bytes of the header
-    "train-images-idx3-ubyte.gz": 16,
-    "train-labels-idx1-ubyte.gz": 8,
-}
 SEED, SIZE = 0, 128
 
 
 def main() -> None:
-    """Read, draw, write."""
+    """Read the data set, draw the images and write them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--folder", type=Path, default=FOLDER)
-    folder = Path(parser.parse_args().folder)
-    content, digests = [], {}
-    for name, header in FILES.items():
-        packed = (folder / name).read_bytes()
-        digests[name] = hashlib.sha256(packed).hexdigest()
-        content.append(np.frombuffer(gzip.decompress(packed), np.uint8, offset=header))
-    images, labels = content[0].reshape(-1, 784), content[1]
+    parser.add_argument("--folder", type=Path, default=fashion_mnist.FOLDER)
+    options = parser.parse_args()
+    images, labels = fashion_mnist.read(options.folder, "train")
     rows = np.random.default_rng(SEED).choice(len(labels), SIZE, replace=False)
-    columns = {"row": rows, "label": labels[rows], "pixels": list(images[rows])}
+    pixels = images.reshape(len(images), -1)
+    columns = {"row": rows, "label": labels[rows], "pixels": list(pixels[rows])}
     write_table(
         pd.DataFrame(columns),
         OUTPUT,
-        source="Fashion-MNIST (Xiao, Rasul, Vollgraf, 2017), Debian dataset-fashion-mnist",
+        source=fashion_mnist.SOURCE,
         licence="MIT, Copyright 2017 Zalando SE (NOTICE-fashion-mnist.md)",
         recipe="data/recipes/fashion_mnist_batch.py",
-        sha256=digests,
+        sha256=fashion_mnist.digests(options.folder, "train"),
         seed=SEED,
     )
     digest = hashlib.sha256(OUTPUT.read_bytes()).hexdigest()

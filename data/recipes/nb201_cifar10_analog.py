@@ -1,10 +1,11 @@
 """Make ``data/nb201_cifar10_analog.parquet`` from the package analog-nasbench 0.1.3.
 
 Run ``python data/recipes/nb201_cifar10_analog.py`` in the repository. The wheel comes from the
-Python package index through pip and must have the SHA-256 below. It holds one pickle; it is read
-with an unpickler that knows two data classes, turns them into plain holders and refuses every
-other name, so no code of the package runs. The same wheel and the same pyarrow give the same
-bytes. Afterwards the script prints the ``[[embedded]]`` entry for ``data/registry.toml``.
+Python package index through pip, must have the SHA-256 below, and is kept in ``_build/wheels``. It
+holds one pickle; it is read with an unpickler that knows two data classes, turns them into plain
+holders and refuses every other name, so no code of the package runs. The same wheel and the same
+pyarrow give the same bytes. Afterwards the script prints the ``[[embedded]]`` entry for
+``data/registry.toml``.
 """
 
 from __future__ import annotations
@@ -13,11 +14,9 @@ import argparse
 import hashlib
 import io
 import itertools
-import os
 import pickle
 import subprocess
 import sys
-import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -25,11 +24,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from graf_utils._files import replacing
+
 REQUIREMENT = "analog-nasbench==0.1.3"
 WHEEL = "analog_nasbench-0.1.3-py3-none-any.whl"
 WHEEL_SHA256 = "f7d4e56e416d249d25555b867a6d7c72886fa9d85a49bd1870708acbf5ee6fe2"
 MEMBER = "analognasbench/data.anb"
-OUTPUT = Path(__file__).resolve().parents[1] / "nb201_cifar10_analog.parquet"
+ROOT = Path(__file__).resolve().parents[2]
+OUTPUT = ROOT / "data" / "nb201_cifar10_analog.parquet"
 
 ACCURACIES = {
     "accuracy": "baseline_accuracy",
@@ -68,7 +70,9 @@ class RestrictedUnpickler(pickle.Unpickler):
 
 
 def get_wheel(folder: Path) -> Path:
-    """Download the wheel with pip into a folder and check its SHA-256."""
+    """Download the wheel into a folder, with pip, if it is not there."""
+    if (folder / WHEEL).is_file():
+        return folder / WHEEL
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-cache-dir"]
     subprocess.run([*pip, "--only-binary=:all:", "--dest", str(folder), REQUIREMENT], check=True)
     return folder / WHEEL
@@ -78,7 +82,7 @@ def read_wheel(path: Path) -> dict[tuple[int, ...], Record]:
     """Verify the wheel and return its records by architecture."""
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if digest != WHEEL_SHA256:
-        raise ValueError(f"{path} has SHA-256 {digest}, it must have {WHEEL_SHA256}.")
+        raise ValueError(f"{path} has SHA-256 {digest}, it must have {WHEEL_SHA256}. Delete it.")
     with zipfile.ZipFile(path) as wheel:
         records = RestrictedUnpickler(io.BytesIO(wheel.read(MEMBER))).load()
     if any(vars(record)["architecture"] != key for key, record in records.items()):
@@ -87,7 +91,7 @@ def read_wheel(path: Path) -> dict[tuple[int, ...], Record]:
 
 
 def make_table(records: dict[tuple[int, ...], Record]) -> pa.Table:
-    """Arrange the records in enumeration order, one float64 column a target."""
+    """Arrange the records in enumeration order, one float64 column per target."""
     architectures = list(itertools.product(range(5), repeat=6))
     rows = [vars(records[architecture]) for architecture in architectures]
     columns: dict[str, Any] = {"architecture": [str(a) for a in architectures]}
@@ -112,15 +116,9 @@ def make_table(records: dict[tuple[int, ...], Record]) -> pa.Table:
 
 
 def write_table(table: pa.Table, output: Path) -> None:
-    """Write to a temporary file beside the output, then move it into place."""
-    handle, name = tempfile.mkstemp(dir=output.parent, suffix=".part")
-    os.close(handle)
-    try:
-        pq.write_table(table, name, compression="zstd", compression_level=19)
-        os.chmod(name, 0o644)
-        os.replace(name, output)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    """Write the table as parquet, whole or not at all."""
+    with replacing(output) as part:
+        pq.write_table(table, part, compression="zstd", compression_level=19)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -129,10 +127,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--wheel", type=Path, help="use this wheel, do not download")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as folder:
-        wheel = options.wheel or get_wheel(Path(folder))
-        table = make_table(read_wheel(wheel))
-    write_table(table, options.output)
+    wheel = options.wheel or get_wheel(ROOT / "_build" / "wheels")
+    write_table(make_table(read_wheel(wheel)), options.output)
     content = options.output.read_bytes()
     print(f'[[embedded]]\npath = "{options.output.name}"\nbytes = {len(content)}')
     print(f'sha256 = "{hashlib.sha256(content).hexdigest()}"')

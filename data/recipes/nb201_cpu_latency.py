@@ -24,6 +24,7 @@ together anew for each cell, for building a network takes longer than running it
 from __future__ import annotations
 
 import argparse
+import functools
 import gc
 import hashlib
 import json
@@ -40,9 +41,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from graf_utils._files import write_text
+from graf_utils._keys import digest
 from graf_utils.datasets import DataError, load_table
 from graf_utils.networks import OPERATIONS, EdgeCell, build_network
-from graf_utils.registry import write_table
+from graf_utils.registry import processor, write_table
+from graf_utils.results import kept
 from graf_utils.spaces import get_space
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,13 +63,13 @@ RUNS = {"table": 0, "a": 1, "b": 2}  # name: seed of the orders
 def machine() -> dict[str, str | int]:
     """What the latencies depend on, as far as it can be told from here."""
     cpu = {}
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
         name, _, value = line.partition(":")
         cpu.setdefault(name.strip(), value.strip())
     names = ("vendor_id", "cpu family", "model", "model name", "stepping", "cache size", "cpu MHz")
-    known = {name: cpu.get(name, "unknown") for name in names}
-    known["widest vectors"] = torch.backends.cpu.get_cpu_capability()
-    return known | {"torch": torch.__version__, "threads": torch.get_num_threads()}
+    facts = {name: cpu.get(name, "unknown") for name in names} | {"model name": processor()}
+    facts["widest vectors"] = torch.backends.cpu.get_cpu_capability()
+    return facts | {"torch": torch.__version__, "threads": torch.get_num_threads()}
 
 
 def valid_cells() -> NDArray[np.int8]:
@@ -92,9 +96,9 @@ class Builder:
     def build(self, cell: tuple[int, ...]) -> nn.Module:
         """The network of a cell; the one before is changed by it."""
         ops = sorted(zip(SPACE.edges, cell, strict=True))
-        wanted = [(f"{a}-{b}", SPACE.operations[op]) for (a, b), op in ops]
+        edges = [(f"{a}-{b}", SPACE.operations[op]) for (a, b), op in ops]
         for place, choice in zip(self.cells, self.stock, strict=True):
-            place.ops = nn.ModuleDict({k[0]: choice[k] for k in wanted if k in choice})
+            place.ops = nn.ModuleDict({edge[0]: choice[edge] for edge in edges if edge in choice})
         return self.network
 
 
@@ -120,10 +124,13 @@ class Stopwatch:
         """The reference once (``reference``), then the network of a cell (``ms_0`` and so on)."""
         network = self.builder.build(cell)
         with torch.inference_mode():
-            found = {"reference": self.once(self.reference)}
+            times = {"reference": self.once(self.reference)}
             for k in range(TIMED):
-                found[f"ms_{k}"] = self.once(network)
-        return found
+                times[f"ms_{k}"] = self.once(network)
+        return times
+
+
+PROTOCOL = digest(Stopwatch)  # the code that measures
 
 
 def plan(cells: NDArray[np.int8], seed: int) -> Iterator[tuple[str, NDArray[np.int8]]]:
@@ -135,38 +142,76 @@ def plan(cells: NDArray[np.int8], seed: int) -> Iterator[tuple[str, NDArray[np.i
 
 
 def measure(cells: NDArray[np.int8], run: str, folder: Path) -> pd.DataFrame:
-    """All timed passes of a run; chunks that are in the folder are not measured again.
+    """Time all passes of a run; chunks that are kept in the folder are not measured again.
+
+    Parameters
+    ----------
+    cells : ndarray of shape (n, 6), int8
+    run : str
+        One of `RUNS`.
+    folder : Path
+        Where the chunks are kept.
 
     Returns
     -------
     DataFrame
-        A row a visit, in order: ``architecture``, ``round``, and what `Stopwatch.visit` gives.
+        One row per visit, in order: ``architecture``, ``round``, and what `Stopwatch.visit` gives.
+
+    Raises
+    ------
+    SystemExit
+        The folder holds chunks of another machine, or of other cells or another protocol.
     """
     folder = folder / run
-    folder.mkdir(parents=True, exist_ok=True)
-    watch, settings, parts = None, folder / "machine.json", []
-    now = {k: v for k, v in machine().items() if k != "cpu MHz"}
-    now |= {"cells": len(cells), "protocol": [str(REFERENCE), TIMED]}
-    if settings.exists() and json.loads(settings.read_text()) != now:
+    settings = settings_of(cells, run)
+    claim(folder, settings)
+    watch: list[Stopwatch] = []  # made when it is first needed: it takes a while to warm up
+    parts = []
+    for name, chunk in plan(cells, RUNS[run]):
+        start = time.perf_counter()
+        compute = functools.partial(visit_all, watch, chunk, int(name[0]))
+        visits, computed = kept(folder, [settings, name, chunk], compute)
+        if computed:
+            print(f"{run} {name}: {time.perf_counter() - start:.1f} s", flush=True)
+        parts.append(visits)
+    return pd.concat(parts, ignore_index=True)
+
+
+def settings_of(cells: NDArray[np.int8], run: str) -> dict[str, object]:
+    """All that the times of a run depend on."""
+    settings: dict[str, object] = {k: v for k, v in machine().items() if k != "cpu MHz"}
+    settings["cells"] = digest(cells)
+    settings["protocol"] = [PROTOCOL, REFERENCE, ROUNDS, TIMED, CHUNK, RUNS[run]]
+    return json.loads(json.dumps(settings))
+
+
+def claim(folder: Path, settings: dict[str, object]) -> None:
+    """Take a folder for a run, unless another one has it."""
+    file = folder / "machine.json"
+    try:
+        before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else settings
+    except ValueError:
+        before = "no JSON"
+    if before != settings:
         raise SystemExit(
-            f"{settings} says {settings.read_text()}, but this is {now}: times of two machines "
+            f"{file} says {before}, but this is {settings}: times of two machines "
             f"do not mix. Delete {folder} to measure anew, or name another --folder."
         )
-    settings.write_text(json.dumps(now))
-    for name, chunk in plan(cells, RUNS[run]):
-        part = folder / f"{name}.parquet"
-        if not part.exists():
-            watch = watch or Stopwatch()
-            gc.collect()
-            gc.disable()
-            start = time.perf_counter()
-            codes = map(tuple, chunk.tolist())
-            rows = [{"architecture": str(code), **watch.visit(code)} for code in codes]
-            gc.enable()
-            write_table(pd.DataFrame(rows).assign(round=int(name[0])), part)
-            print(f"{run} {name}: {time.perf_counter() - start:.1f} s", flush=True)
-        parts.append(pd.read_parquet(part))
-    return pd.concat(parts, ignore_index=True)
+    write_text(file, json.dumps(settings))
+
+
+def visit_all(watch: list[Stopwatch], cells: NDArray[np.int8], number: int) -> pd.DataFrame:
+    """Visit each cell of a chunk once, with nothing collected in between."""
+    if not watch:
+        watch.append(Stopwatch())
+    gc.collect()
+    gc.disable()
+    try:
+        codes = map(tuple, cells.tolist())
+        rows = [{"architecture": str(code), **watch[0].visit(code)} for code in codes]
+    finally:
+        gc.enable()
+    return pd.DataFrame(rows).assign(round=number)
 
 
 def summarise(visits: pd.DataFrame) -> pd.DataFrame:
@@ -189,6 +234,10 @@ def summarise(visits: pd.DataFrame) -> pd.DataFrame:
 
 def sizes(cell: tuple[int, ...]) -> tuple[int, int]:
     """Numbers counted on the network of one cell, without computing it.
+
+    Parameters
+    ----------
+    cell : tuple of six int
 
     Returns
     -------
@@ -220,14 +269,23 @@ def analytic(cells: NDArray[np.int8]) -> pd.DataFrame:
     FLOPs are those of `graf_utils.spaces.NB201.cost`. Bytes: the parameters are read once, each
     module's output is written once and read once, in float32; nothing is fused or kept in a cache.
     An operation adds the same wherever it stands, so five networks give the numbers of all cells.
+
+    Parameters
+    ----------
+    cells : ndarray of shape (n, 6), int8
+
+    Returns
+    -------
+    DataFrame
+        ``flops``, ``params``, ``activations``, ``arithmetic_intensity``, by architecture as text.
     """
     params, flops = SPACE.cost(cells).T
     none = SPACE.operations.index("none")
     base = np.array(sizes((none,) * 6))
     counted = np.repeat(base[None], len(cells), axis=0)
     for op in range(len(SPACE.operations)):
-        own = np.array(sizes((none, none, op, none, none, none))) - base
-        counted += np.outer((cells == op).sum(axis=1), own)
+        added = np.array(sizes((none, none, op, none, none, none))) - base
+        counted += np.outer((cells == op).sum(axis=1), added)
     moved = 4 * (params * 1e6 + 2 * counted[:, 1])
     return pd.DataFrame(
         {
@@ -246,49 +304,26 @@ def spearman(a: pd.Series, b: pd.Series) -> float:
     return float(both.corr("spearman").iloc[0, 1])
 
 
+def sample() -> NDArray[np.int8]:
+    """The cells that are measured again, in enumeration order."""
+    cells = valid_cells()
+    rows = np.random.default_rng(0).choice(len(cells), N_CHECKED, replace=False)
+    return cells[np.sort(rows)]
+
+
 def check(folder: Path) -> None:
     """Measure a sample twice more, and print what the data sheet says."""
     table = pd.read_parquet(OUTPUT).set_index("architecture")
-    cells = valid_cells()
-    rows = np.random.default_rng(0).choice(len(cells), N_CHECKED, replace=False)
-    runs = []
+    runs = {}
     for run in ("a", "b"):
         command = [sys.executable, __file__, "--folder", str(folder), "--run", run]
         subprocess.run(command, check=True)  # a process of its own
-        found = summarise(measure(cells[np.sort(rows)], run, folder))
-        runs.append(found.assign(run=run).reset_index())
-    both = pd.concat(runs, ignore_index=True).astype({"latency_ms": "float32"})
-    a, b = (found.set_index("architecture")["latency_ms"] for found in runs)
-    facts = {
-        "spearman of two runs": spearman(a, b),
-        "median difference of two runs, %": float((a / b - 1).abs().median() * 100),
-        "spearman of run a and the table": spearman(a, table["latency_ms"]),
-        "spearman of run b and the table": spearman(b, table["latency_ms"]),
-    }
-    raw = [found.set_index("architecture")["latency_raw_ms"] for found in runs]
-    facts["spearman of two runs, raw"] = spearman(*raw)
-    for name in ("flops", "params", "activations", "arithmetic_intensity"):
-        facts[f"spearman of the table and {name}"] = spearman(table["latency_ms"], table[name])
-    codes = np.array(SPACE.to_codes(table.index))
-    kept = [op for op in range(len(SPACE.operations)) if SPACE.operations[op] != "none"]
-    counts = np.stack([(codes == op).sum(axis=1) for op in kept] + [np.ones(len(codes))], axis=1)
-    cost, rest, *_ = np.linalg.lstsq(counts, table["latency_ms"], rcond=None)
-    facts["R2 of the operation counts"] = 1 - rest[0] / table["latency_ms"].var(ddof=0) / len(table)
-    for op, ms in zip(kept, cost, strict=False):
-        facts[f"ms of an edge with {SPACE.operations[op]}"] = ms
-    try:
-        paper = load_table("nb201-hardware-cifar10", source="paper")
-    except DataError as error:
-        print(f"not compared with the Raspberry Pi: {error}")
-    else:
-        names = [str(cell) for cell in paper.architectures]
-        for name in ("raspi4_latency", "pixel3_latency", "edgegpu_latency"):
-            published = pd.Series(paper.target(name), index=names)
-            facts[f"spearman of the table and {name}"] = spearman(table["latency_ms"], published)
-            facts[f"spearman of flops and {name}"] = spearman(table["flops"], published)
+        runs[run] = summarise(measure(sample(), run, folder))
+    facts = repetition(runs["a"], runs["b"], table) | regression(table) | published(table)
+    both = pd.concat([rows.assign(run=run).reset_index() for run, rows in runs.items()])
     columns = ["run", "architecture", "latency_ms", "latency_raw_ms", "slowdown"]
     write_table(
-        both[columns],
+        both[columns].astype({"latency_ms": "float32"}),
         REPEATS,
         recipe="data/recipes/nb201_cpu_latency.py --check",
         machine_measured=machine(),
@@ -298,31 +333,61 @@ def check(folder: Path) -> None:
         print(f"{name}: {value:.4f}")
 
 
-def main() -> None:
-    """Measure and write the table, or check it."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--folder", type=Path, default=ROOT / "_build" / "nb201-cpu-latency")
-    parser.add_argument("--check", action="store_true", help="two more runs on 300 cells")
-    parser.add_argument("--run", choices=["a", "b"], help=argparse.SUPPRESS)
-    args = parser.parse_args()
-    torch.set_num_threads(1)
+def repetition(a: pd.DataFrame, b: pd.DataFrame, table: pd.DataFrame) -> dict[str, float]:
+    """How far two runs agree with each other, with the table, and the table with counts."""
+    difference = (a["latency_ms"] / b["latency_ms"] - 1).abs().median()
+    facts = {
+        "spearman of two runs": spearman(a["latency_ms"], b["latency_ms"]),
+        "median difference of two runs, %": float(difference * 100),
+        "spearman of run a and the table": spearman(a["latency_ms"], table["latency_ms"]),
+        "spearman of run b and the table": spearman(b["latency_ms"], table["latency_ms"]),
+        "spearman of two runs, raw": spearman(a["latency_raw_ms"], b["latency_raw_ms"]),
+    }
+    for name in ("flops", "params", "activations", "arithmetic_intensity"):
+        facts[f"spearman of the table and {name}"] = spearman(table["latency_ms"], table[name])
+    return facts
+
+
+def regression(table: pd.DataFrame) -> dict[str, float]:
+    """How well the counts of the operations explain the latency, and what an edge costs."""
+    codes = np.array(SPACE.to_codes(table.index))
+    ops = [op for op in range(len(SPACE.operations)) if SPACE.operations[op] != "none"]
+    counts = np.stack([(codes == op).sum(axis=1) for op in ops] + [np.ones(len(codes))], axis=1)
+    cost, rest, *_ = np.linalg.lstsq(counts, table["latency_ms"], rcond=None)
+    variance = table["latency_ms"].var(ddof=0) * len(table)
+    facts = {"R2 of the operation counts": 1 - rest[0] / variance}
+    for op, milliseconds in zip(ops, cost, strict=False):  # the last is the constant
+        facts[f"ms of an edge with {SPACE.operations[op]}"] = milliseconds
+    return facts
+
+
+def published(table: pd.DataFrame) -> dict[str, float]:
+    """How far the latencies and FLOPs agree with published latencies, where these are at hand."""
+    try:
+        paper = load_table("nb201-hardware-cifar10", source="paper")
+    except DataError as error:
+        print(f"not compared with the Raspberry Pi: {error}")
+        return {}
+    names = [str(cell) for cell in paper.architectures]
+    facts = {}
+    for name in ("raspi4_latency", "pixel3_latency", "edgegpu_latency"):
+        latency = pd.Series(paper.target(name), index=names)
+        facts[f"spearman of the table and {name}"] = spearman(table["latency_ms"], latency)
+        facts[f"spearman of flops and {name}"] = spearman(table["flops"], latency)
+    return facts
+
+
+def write_latencies(folder: Path) -> None:
+    """Measure all valid cells, and write the table."""
     cells = valid_cells()
-    if args.run:
-        rows = np.random.default_rng(0).choice(len(cells), N_CHECKED, replace=False)
-        measure(cells[np.sort(rows)], args.run, args.folder)
-        return
-    if args.check:
-        check(args.folder)
-        return
-    visits = measure(cells, "table", args.folder)
+    visits = measure(cells, "table", folder)
     frame = analytic(cells)
     frame = frame.join(summarise(visits)).rename_axis("architecture").reset_index()
     measured = ["latency_ms", "latency_q25_ms", "latency_q75_ms", "latency_raw_ms", "slowdown"]
     counted = ["flops", "params", "activations", "arithmetic_intensity"]
-    frame = frame[["architecture", *measured, *counted]]
     reference = visits["reference"]
     write_table(
-        frame,
+        frame[["architecture", *measured, *counted]],
         OUTPUT,
         recipe="data/recipes/nb201_cpu_latency.py",
         machine_measured=machine(),
@@ -337,8 +402,25 @@ def main() -> None:
             "quantiles_ms": reference.quantile([0.05, 0.25, 0.75, 0.95]).tolist(),
         },
     )
-    digest = hashlib.sha256(OUTPUT.read_bytes()).hexdigest()
-    print(f"{OUTPUT}: {len(frame)} rows, bytes = {OUTPUT.stat().st_size}, sha256 = {digest}")
+    content = OUTPUT.read_bytes()
+    sha256 = hashlib.sha256(content).hexdigest()
+    print(f"{OUTPUT}: {len(frame)} rows, bytes = {len(content)}, sha256 = {sha256}")
+
+
+def main() -> None:
+    """Measure and write the table, or check it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folder", type=Path, default=ROOT / "_build" / "nb201-cpu-latency")
+    parser.add_argument("--check", action="store_true", help="two more runs on 300 cells")
+    parser.add_argument("--run", choices=["a", "b"], help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    if options.run:
+        measure(sample(), options.run, options.folder)
+    elif options.check:
+        check(options.folder)
+    else:
+        write_latencies(options.folder)
 
 
 if __name__ == "__main__":

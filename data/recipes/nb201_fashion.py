@@ -4,7 +4,8 @@ Writes ``data/nb201_fashion.parquet``: clean accuracy and accuracy under FGSM, P
 JPEG compression of two trainings each (seeds 0 and 1), and
 ``data/results/fashion_noise.parquet``: how far the two agree. An hour of one core. The data set
 comes from Debian (``apt-get install dataset-fashion-mnist``). Every training is kept in ``_build``
-as it ends, so the command can be killed, started again, and continued with a larger ``--cells``.
+as it ends, so the command can be killed, started again, and continued with a larger ``--cells``. A
+table is not replaced by one with fewer cells: ``--output`` writes that to another file.
 
     OMP_NUM_THREADS=1 python data/recipes/nb201_fashion.py [--cells 1000] [--minutes 50]
     OMP_NUM_THREADS=1 python data/recipes/nb201_fashion.py --trials
@@ -21,11 +22,8 @@ from __future__ import annotations
 
 import argparse
 import gc
-import gzip
 import hashlib
 import io
-import json
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -43,15 +41,19 @@ from scipy.stats import kendalltau
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from graf_utils import fashion_mnist
+from graf_utils._keys import digest
+from graf_utils._store import Store
 from graf_utils.networks import build_network
-from graf_utils.registry import write_table
+from graf_utils.proxies import seed_of
+from graf_utils.registry import conditions, write_table
+from graf_utils.results import forbid_loss, merge_results
 from graf_utils.spaces import get_space
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "data" / "nb201_fashion.parquet"
 NOISE = ROOT / "data" / "results" / "fashion_noise.parquet"
 TRIALS = ROOT / "data" / "results" / "fashion_trials.parquet"
-FOLDER = Path("/usr/share/datasets/fashion-mnist")
 SPACE = get_space("nb201")
 CLASSES = 10
 SEEDS = (0, 1)
@@ -59,6 +61,8 @@ EPSILONS = (2, 4, 8, 16)  # in 1/255
 NOISE_SD, BLUR_SD, JPEG_QUALITY = 0.2, 2.0, 5
 TARGETS = ("accuracy", *(f"fgsm_{e}" for e in EPSILONS), *(f"pgd_{e}" for e in EPSILONS))
 TARGETS += ("noise", "blur", "jpeg")
+SECONDS = ("seconds_train", "seconds_assess")
+RANGES = dict.fromkeys(TARGETS, (0, 100)) | dict.fromkeys(SECONDS, (0, float("inf")))
 
 
 @dataclass(frozen=True)
@@ -84,31 +88,31 @@ SETTING = Setting()
 # --- images -------------------------------------------------------------------------------------
 
 
-def read(folder: Path, part: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Images (n, 28, 28) and labels of one part of the data set: ``train`` or ``t10k``."""
-    content = []
-    for kind, header in (("images-idx3", 16), ("labels-idx1", 8)):
-        path = folder / f"{part}-{kind}-ubyte.gz"
-        if not path.is_file():
-            raise SystemExit(
-                f"{path} is not there; it must be a file of Fashion-MNIST. Install Debian's "
-                "package dataset-fashion-mnist, or name its --folder."
-            )
-        content.append(np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8, offset=header))
-    return content[0].reshape(-1, 28, 28), content[1]
-
-
 def balanced(labels: NDArray[np.uint8], n: int, seed: int) -> NDArray[np.intp]:
-    """Rows of n images, as many of each class, in random order."""
+    """Draw rows of n images, as many of each class, in random order."""
     random = np.random.default_rng(seed)
     rows = [random.permutation(np.flatnonzero(labels == c))[: n // CLASSES] for c in range(CLASSES)]
     return random.permutation(np.concatenate(rows))
 
 
 def shrink(images: NDArray[np.floating], size: int) -> Tensor:
-    """Images of 28 by 28 in 0..1 as a tensor (n, 1, size, size), by means over windows.
+    """Shrink images by means over windows (adaptive average pooling).
 
-    Windows overlap where 28 is no multiple of the size (adaptive average pooling).
+    Parameters
+    ----------
+    images : ndarray of shape (n, 28, 28)
+        Pixels in 0..1.
+    size : int
+        Height and width of the result; windows overlap where 28 is no multiple of it.
+
+    Returns
+    -------
+    Tensor of shape (n, 1, size, size), float32
+
+    Raises
+    ------
+    ValueError
+        The size is not a multiple of 4 from 4 to 28.
     """
     if size % 4 or not 4 <= size <= 28:
         raise ValueError(
@@ -150,11 +154,11 @@ class Data:
 
 def load(folder: Path, setting: Setting) -> Data:
     """Read, draw and shrink."""
-    images, labels = read(folder, "train")
+    images, labels = fashion_mnist.read(folder, "train")
     rows = balanced(labels, setting.n_train, 0)
     train = shrink(images[rows] / 255, setting.size)
     train_labels = torch.from_numpy(labels[rows].astype(np.int64))
-    images, labels = read(folder, "t10k")
+    images, labels = fashion_mnist.read(folder, "t10k")
     rows = balanced(labels, setting.n_test, 1)
     test = shrink(images[rows] / 255, setting.size)
     test_labels = torch.from_numpy(labels[rows].astype(np.int64))
@@ -179,21 +183,24 @@ class Normalise(nn.Module):
 
 
 def train(cell: tuple[int, ...], seed: int, data: Data, setting: Setting) -> nn.Module:
-    """A trained network: SGD with Nesterov momentum, the rate up and down in one cycle.
+    """Train a network: SGD with Nesterov momentum, the rate up and down in one cycle.
 
     The first weights depend on the seed and the cell, the order of the images on the seed.
     """
-    digest = hashlib.sha256(repr((seed, SPACE.name, cell)).encode()).digest()
-    weights = int.from_bytes(digest[:7], "big")
+    weights = seed_of(seed, SPACE.name, cell)
     network = build_network(
         cell, SPACE, setting.width, setting.cells, CLASSES, in_channels=1, random_state=weights
     )
     network = nn.Sequential(Normalise(data.mean, data.sd), network).train()
     network = network.to(memory_format=torch.channels_last)  # a third faster
     optimiser = torch.optim.SGD(
-        network.parameters(), setting.rate, 0.9, weight_decay=setting.decay, nesterov=True,
+        network.parameters(),
+        setting.rate,
+        momentum=0.9,
+        weight_decay=setting.decay,
+        nesterov=True,
         fused=True,
-    )  # fmt: skip
+    )
     images, labels = data.train
     batches = len(labels) // setting.batch
     steps = setting.epochs * batches
@@ -234,8 +241,8 @@ def gradient(network: nn.Module, images: Tensor, labels: Tensor) -> tuple[Tensor
 def right(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     """Which images are classified right."""
     with torch.inference_mode():
-        found = [network(part).argmax(1) for part in images.split(500)]
-    return torch.cat(found) == labels
+        predicted = [network(part).argmax(1) for part in images.split(500)]
+    return torch.cat(predicted) == labels
 
 
 def fgsm(images: Tensor, slope: Tensor, epsilon: float) -> Tensor:
@@ -260,7 +267,9 @@ def pgd(
     ----------
     network : Module
         In evaluation mode; it takes pixels in 0..1.
-    images, labels : Tensor
+    images : Tensor of shape (n, channels, height, width)
+        Pixels in 0..1.
+    labels : Tensor of shape (n,)
     epsilon : float
         Largest change of a pixel.
     steps : int
@@ -277,16 +286,16 @@ def pgd(
     if step_size is None:
         step_size = min(2.5 / steps, 1) * epsilon
     low, high = (images - epsilon).clamp(min=0), (images + epsilon).clamp(max=1)
-    found, alive = images.clone(), torch.arange(len(images))
+    attacked, alive = images.clone(), torch.arange(len(images))
     for step in range(steps):
         if step or slope is None:
-            slope, good = gradient(network, found[alive], labels[alive])
+            slope, good = gradient(network, attacked[alive], labels[alive])
             alive, slope = alive[good], slope[good]
         if not len(alive):
             break
-        moved = found[alive] + step_size * slope.sign()
-        found[alive] = moved.clamp(low[alive], high[alive])
-    return found
+        moved = attacked[alive] + step_size * slope.sign()
+        attacked[alive] = moved.clamp(low[alive], high[alive])
+    return attacked
 
 
 def assess(network: nn.Module, data: Data, setting: Setting) -> dict[str, float]:
@@ -338,62 +347,69 @@ def ordered_cells(seed: int = 0) -> NDArray[np.int8]:
 
 
 def measure(cell: tuple[int, ...], seed: int, data: Data, setting: Setting) -> dict[str, float]:
-    """Train, assess; the seconds are CPU time."""
+    """Train and assess; the seconds are CPU time."""
     start = time.process_time()
     network = train(cell, seed, data, setting)
     between = time.process_time()
     shares = assess(network, data, setting)
-    spent = {"seconds_train": between - start, "seconds_assess": time.process_time() - between}
-    return shares | spent
+    spent = (between - start, time.process_time() - between)
+    return shares | dict(zip(SECONDS, spent, strict=True))
+
+
+TRAINING = digest(measure, Data, Setting)  # the code that trains and attacks
 
 
 def runs(
-    cells: NDArray[np.int8], data: Data, setting: Setting, file: Path, until: float = np.inf
+    cells: NDArray[np.int8], data: Data, setting: Setting, cache: Path, until: float = np.inf
 ) -> pd.DataFrame:
-    """A row a cell and seed; a line of JSON is kept for each, and what is kept is not done again.
+    """Train each cell with each seed; each training is kept as it ends, and not done again.
 
-    It stops before the first cell that begins after `until` (as `time.time` counts), and leaves
-    out cells that lack a seed.
+    What is kept goes by all that decides it: the code, the setting, the images, the processor and
+    the versions of the libraries.
+
+    Parameters
+    ----------
+    cells : ndarray of shape (n, 6), int8
+    data : Data
+    setting : Setting
+    cache : Path
+        Folder of finished trainings.
+    until : float
+        No cell is begun after this time, in seconds as `time.time` counts.
+
+    Returns
+    -------
+    DataFrame
+        One row per cell and seed; cells that lack a seed are left out.
     """
-    settings = asdict(setting) | {"torch": torch.__version__}
-    settings |= {"corruptions": [NOISE_SD, BLUR_SD, JPEG_QUALITY], "epsilons": EPSILONS}
-    settings = json.loads(json.dumps(settings))
-    done = {}
-    if file.exists():
-        text = file.read_bytes()
-        whole = text[: text.rfind(b"\n") + 1]  # a killed run may leave half a line
-        os.truncate(file, len(whole))
-        first, *lines = map(json.loads, whole.splitlines() or [b"null"])
-        if first is not None and first != settings:
-            raise SystemExit(
-                f"{file} holds runs of other settings: {first}, not {settings}. Delete it, or "
-                "name another --cache."
-            )
-        done = {(tuple(line["cell"]), line["seed"]): line for line in lines}
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("a", encoding="utf8") as stream:
-        if not file.stat().st_size:
-            stream.write(json.dumps(settings) + "\n")
-        for number, code in enumerate(cells.tolist()):
-            cell = tuple(code)
-            todo = [seed for seed in SEEDS if (cell, seed) not in done]
-            if todo and time.time() > until:
-                break
-            for seed in todo:
-                line = {"cell": code, "seed": seed, **measure(cell, seed, data, setting)}
-                done[cell, seed] = line
-                stream.write(json.dumps(line) + "\n")
-                stream.flush()
-            if todo and number % 25 == 0:
-                print(f"{number} cells", flush=True)
-    wanted = [tuple(code) for code in cells.tolist()]
-    whole = [cell for cell in wanted if all((cell, seed) in done for seed in SEEDS)]
-    frame = pd.DataFrame([done[cell, seed] for cell in whole for seed in SEEDS])
-    return frame.assign(architecture=[str(tuple(cell)) for cell in frame.pop("cell")])
+    store = Store(cache, RANGES)
+    decides = digest(
+        TRAINING, EPSILONS, NOISE_SD, BLUR_SD, JPEG_QUALITY, data, setting, conditions()
+    )
+    rows = []
+    for number, code in enumerate(cells.tolist()):
+        keys = {seed: digest(decides, code, seed) for seed in SEEDS}
+        results = {seed: store.read(key) for seed, key in keys.items()}
+        todo = [seed for seed in SEEDS if results[seed] is None]
+        if todo and time.time() > until:
+            continue
+        for seed in todo:
+            results[seed] = measure(tuple(code), seed, data, setting)
+            store.write(keys[seed], results[seed])
+        if todo and number % 25 == 0:
+            print(f"{number} cells", flush=True)
+        for seed in SEEDS:
+            rows.append({"architecture": str(tuple(code)), "seed": seed, **results[seed]})
+    return pd.DataFrame(rows)
 
 
 def agreement(frame: pd.DataFrame) -> pd.DataFrame:
-    """How far two trainings of a cell agree, a row a target.
+    """How far two trainings of a cell agree, one row per target.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        From `runs`.
 
     Returns
     -------
@@ -440,49 +456,33 @@ CANDIDATES = {
 
 def try_settings(folder: Path, cache: Path, n: int = 24) -> None:
     """Compare settings on the first cells of the order."""
-    parts = []
     for name, setting in CANDIDATES.items():
-        digest = hashlib.sha256(repr(setting).encode()).hexdigest()[:8]
-        file = cache / ("runs.jsonl" if setting == SETTING else f"trial-{digest}.jsonl")
-        frame = runs(ordered_cells()[:n], load(folder, setting), setting, file)
-        seconds = frame[["seconds_train", "seconds_assess"]].mean()
-        parts.append(agreement(frame).assign(setting=name, **seconds))
-        print(f"{name}: {file.name}, {seconds.sum():.2f} s, mean tau and share between cells",
-              parts[-1][["kendall_tau", "between_cells"]].mean().round(3).tolist())  # fmt: skip
-    settings = {name: asdict(setting) for name, setting in CANDIDATES.items()}
-    recipe = "data/recipes/nb201_fashion.py --trials"
-    write_table(pd.concat(parts, ignore_index=True), TRIALS, recipe=recipe, settings=settings)
+        frame = runs(ordered_cells()[:n], load(folder, setting), setting, cache)
+        seconds = frame[list(SECONDS)].mean()
+        rows = agreement(frame).assign(setting=name, **seconds)
+        facts = {"recipe": "data/recipes/nb201_fashion.py --trials", "setting": asdict(setting)}
+        merge_results(TRIALS, rows, ["setting"], **facts)
+        means = rows[["kendall_tau", "between_cells"]].mean().round(3).tolist()
+        print(f"{name}: {seconds.sum():.2f} s, mean tau and share between cells {means}")
 
 
-def main() -> None:
-    """Train, attack, write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cells", type=int, default=1000)
-    parser.add_argument("--minutes", type=float, default=np.inf, help="start no cell after these")
-    parser.add_argument("--folder", type=Path, default=FOLDER)
-    parser.add_argument("--cache", type=Path, default=ROOT / "_build" / "nb201-fashion")
-    parser.add_argument("--trials", action="store_true", help="compare settings")
-    args = parser.parse_args()
-    until = time.time() + 60 * args.minutes
-    torch.set_num_threads(1)
-    gc.freeze()  # what is there by now need not be looked through again
-    if args.trials:
-        try_settings(args.folder, args.cache)
-        return
-    data = load(args.folder, SETTING)
-    frame = runs(ordered_cells()[: args.cells], data, SETTING, args.cache / "runs.jsonl", until)
-    found = agreement(frame)
+def table_of(frame: pd.DataFrame) -> pd.DataFrame:
+    """One row per cell, in the order of the sample: means over the seeds, then each seed."""
     wide = frame.pivot(index="architecture", columns="seed")
-    names = list(dict.fromkeys(frame["architecture"]))  # in the order of the sample
+    names = list(dict.fromkeys(frame["architecture"]))
     columns: dict[str, object] = {"architecture": names}
     for target in TARGETS:
         columns[target] = wide[target].mean(axis=1)[names].to_numpy()
     for target in TARGETS:
         for seed in SEEDS:
             columns[f"{target}_seed{seed}"] = wide[target, seed][names].to_numpy()
-    seconds = frame["seconds_train"] + frame["seconds_assess"]
-    facts = {
-        "source": "Fashion-MNIST (Xiao, Rasul, Vollgraf, 2017), Debian dataset-fashion-mnist",
+    return pd.DataFrame(columns)
+
+
+def facts_of(frame: pd.DataFrame) -> dict[str, object]:
+    """What the metadata of the tables say."""
+    return {
+        "source": fashion_mnist.SOURCE,
         "recipe": "data/recipes/nb201_fashion.py",
         "setting": asdict(SETTING),
         "epsilons_255": EPSILONS,
@@ -492,13 +492,44 @@ def main() -> None:
         "pillow": pillow_version,
         "torch": torch.__version__,
         "vectors": torch.backends.cpu.get_cpu_capability(),
-        "cpu_seconds": round(float(seconds.sum())),
+        "cpu_seconds": round(float(frame[list(SECONDS)].to_numpy().sum())),
     }
-    write_table(pd.DataFrame(columns), OUTPUT, **facts)
-    write_table(found, NOISE, **facts)
-    print(found.round(3).to_string(index=False))
-    digest = hashlib.sha256(OUTPUT.read_bytes()).hexdigest()
-    print(f"{OUTPUT}: {len(names)} rows, bytes = {OUTPUT.stat().st_size}, sha256 = {digest}")
+
+
+def arguments_of() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cells", type=int, default=1000)
+    parser.add_argument("--minutes", type=float, default=np.inf, help="start no cell after these")
+    parser.add_argument("--folder", type=Path, default=fashion_mnist.FOLDER)
+    parser.add_argument("--cache", type=Path, default=ROOT / "_build" / "nb201-fashion")
+    parser.add_argument("--output", type=Path, default=OUTPUT)
+    parser.add_argument("--trials", action="store_true", help="compare settings")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Train, attack and write; what is computed is kept, also where the table is refused."""
+    options = arguments_of()
+    until = time.time() + 60 * options.minutes
+    torch.set_num_threads(1)
+    gc.freeze()  # what is there by now need not be looked through again
+    if options.trials:
+        try_settings(options.folder, options.cache)
+        return
+    cells = ordered_cells()[: options.cells]
+    frame = runs(cells, load(options.folder, SETTING), SETTING, options.cache, until)
+    if frame.empty:
+        raise SystemExit("no cell is finished yet. Give more --minutes, and --cells from 1 on.")
+    table, noise, facts = table_of(frame), agreement(frame), facts_of(frame)
+    output = options.output
+    forbid_loss(output, table, ["architecture"])
+    write_table(table, output, **facts)
+    write_table(noise, NOISE if output == OUTPUT else output.with_suffix(".noise.parquet"), **facts)
+    print(noise.round(3).to_string(index=False))
+    content = output.read_bytes()
+    sha256 = hashlib.sha256(content).hexdigest()
+    print(f"{output}: {len(table)} rows, bytes = {len(content)}, sha256 = {sha256}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Recompute the paper's NAS-Bench-201 results on the paper's tables (`make paper`).
 
-Writes ``data/results/paper_nb201.parquet``: one row a fit, as `graf_utils.evaluation.evaluate`
+Writes ``data/results/paper_nb201.parquet``: one row per fit, as `graf_utils.evaluation.evaluate`
 returns them, with library versions in the file's metadata. About 25 minutes of one core; every
-fit is kept in ``_build/results-cache`` as it ends, so the command can be stopped and started.
+fit is kept in ``_build/results-cache`` as it ends, so the command can be stopped and started. Fits
+are added to the table or replaced in it, after each line of the plan.
 
     GRAF_DATA_DIR=... python data/recipes/paper_results.py [--n-jobs 2]
 """
@@ -12,14 +13,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import pandas as pd
-
 from graf_utils.datasets import load_table
 from graf_utils.evaluation import DATA_SEEDS, TRAIN_SIZES, evaluate
-from graf_utils.registry import write_table
+from graf_utils.results import merge_results
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "data" / "results" / "paper_nb201.parquet"
+FIT = ["table", "source", "target", "encoding", "predictor", "train_size", "data_seed"]
 PLAN = (
     # encodings, predictors, data seeds
     (("one-hot", "zcp", "graf", "zcp+graf"), ("rf",), DATA_SEEDS),
@@ -29,22 +29,25 @@ PLAN = (
 
 
 def main() -> None:
-    """Run the plan and write the table."""
+    """Run the plan and put its fits into the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--n-jobs", type=int, default=1)
-    parser.add_argument("--cache", default=ROOT / "_build" / "results-cache")
-    args = parser.parse_args()
+    parser.add_argument("--cache", type=Path, default=ROOT / "_build" / "results-cache")
+    options = parser.parse_args()
     table = load_table("nb201-cifar10", source="paper")
-    frames = [
-        evaluate(
-            table, "accuracy", encodings, predictors, TRAIN_SIZES, seeds, args.n_jobs,
-            cache=args.cache,
+    facts = {"recipe": "data/recipes/paper_results.py", "files": table.provenance["files"]}
+    for encodings, predictors, seeds in PLAN:
+        fits = evaluate(
+            table,
+            "accuracy",
+            encodings,
+            predictors,
+            TRAIN_SIZES,
+            seeds,
+            options.n_jobs,
+            cache=options.cache,
         )
-        for encodings, predictors, seeds in PLAN
-    ]  # fmt: skip
-    results = pd.concat(frames, ignore_index=True)
-    recipe = {"recipe": "data/recipes/paper_results.py", "files": table.provenance["files"]}
-    write_table(results, OUTPUT, **recipe)
+        results = merge_results(OUTPUT, fits, FIT, **facts)
     print(f"{OUTPUT}: {len(results):,} fits")
 
 

@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from graf_utils import plots
+from graf_utils._files import replacing
 from graf_utils.datasets import data_path
 
 OUTPUT = Path(__file__).resolve().parents[2] / "book" / "_static" / "answer.svg"
@@ -26,7 +27,8 @@ def main() -> None:
     figure, ax = plt.subplots(figsize=(5.6, 3.6))
     plots.tau_curves(forest.reset_index(), ax=ax)
     ax.set_title("NAS-Bench-201, CIFAR-10 accuracy, random forest")
-    figure.savefig(OUTPUT, facecolor="white", metadata={"Date": None})
+    with replacing(OUTPUT) as part:
+        figure.savefig(part, format="svg", facecolor="white", metadata={"Date": None})
     print(OUTPUT)
 
 

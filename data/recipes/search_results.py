@@ -3,7 +3,8 @@
 Writes ``data/results/search.parquet``: of every run the evaluations at which the incumbent changed,
 and the last; and ``search_pareto.parquet``: the hypervolume of every run with two objectives after
 each batch. An hour of one core; each seed is kept in ``_build/search-cache`` as it ends, so the
-command can be stopped and started. The settings of `graf_utils.search` were chosen on seeds 1000 to
+command can be stopped and started. Runs are added to the tables or replaced in them, task by task.
+The settings of `graf_utils.search` were chosen on seeds 1000 to
 1003 of NAS-Bench-201 CIFAR-10; the seeds here are others.
 
     GRAF_DATA_DIR=... OMP_NUM_THREADS=1 python data/recipes/search_results.py
@@ -12,6 +13,7 @@ command can be stopped and started. The settings of `graf_utils.search` were cho
 from __future__ import annotations
 
 import argparse
+import functools
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +22,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from graf_utils._keys import digest
 from graf_utils.datasets import load_table
-from graf_utils.registry import write_table
+from graf_utils.results import kept, merge_results
 from graf_utils.search import Candidates, hypervolume, pareto_front, search
 from graf_utils.table import Table
 
@@ -82,22 +85,33 @@ class Task:
         return cls(table, target, budget, values, test)
 
     def frames(self, cache: Path) -> list[pd.DataFrame]:
-        """Every run, by seed, from the cache or computed."""
-        pools = {e: Candidates.of(self.table, e) for e in sorted({run[1] for run in RUNS})}
+        """Compute every run, seed by seed, or take what an earlier one kept."""
+        encodings = sorted({encoding for _, encoding, _ in RUNS})
+        pools = {encoding: Candidates.of(self.table, encoding) for encoding in encodings}
+        cost = self.relative_cost()
+        code = digest(type(self), search, RUNS, OPTIONS, self.budget)
+        data = digest(self.table.codes, self.values, self.test, cost, pools)
+        names = [self.table.name, self.table.source, self.target]
+        frames = []
+        for seed in SEEDS:
+            compute = functools.partial(self.runs_of_seed, pools, cost, seed)
+            rows, computed = kept(cache, [code, data, *names, seed], compute)
+            if computed:
+                print(f"{', '.join(names)}, seed {seed}", flush=True)
+            frames.append(rows)
+        return frames
+
+    def relative_cost(self) -> Any:
+        """FLOPs of each architecture, in networks of average FLOPs."""
         if hasattr(self.table.space, "cost"):
             cost = self.table.space.cost(self.table.architectures)[:, 1]
         else:
             cost = self.table.proxies["flops"].to_numpy()
-        frames = []
-        for seed in SEEDS:
-            part = cache / f"{self.table.name}.{self.table.source}.{self.target}.{seed}.parquet"
-            if not part.exists():
-                found = [self.run(pools, cost / cost.mean(), *run, seed) for run in RUNS]
-                part.parent.mkdir(parents=True, exist_ok=True)
-                write_table(pd.concat(found, ignore_index=True), part)
-                print(part.stem, flush=True)
-            frames.append(pd.read_parquet(part))
-        return frames
+        return cost / cost.mean()
+
+    def runs_of_seed(self, pools: Any, cost: Any, seed: int) -> pd.DataFrame:
+        """Every method with one seed."""
+        return pd.concat([self.run(pools, cost, *run, seed) for run in RUNS], ignore_index=True)
 
     def run(
         self, pools: Any, cost: Any, method: str, encoding: str, option: str, seed: int
@@ -107,36 +121,36 @@ class Task:
         options = OPTIONS[option] | {"test": self.test, "cost": cost, "random_state": seed}
         curve = search(pools[encoding], self.values, method, self.budget, **options)
         seconds = round(time.process_time() - start, 3)
-        kept = self.areas(curve) if isinstance(self.values, pd.DataFrame) else self.changes(curve)
+        rows = self.areas(curve) if isinstance(self.values, pd.DataFrame) else self.changes(curve)
         names = (self.table.name, self.table.source, self.target, method, encoding, option, seed)
-        kept = kept.assign(**dict(zip(KEYS, names, strict=True)), cpu_seconds=seconds)
-        return kept[[*KEYS, *(name for name in kept if name not in KEYS)]]
+        rows = rows.assign(**dict(zip(KEYS, names, strict=True)), cpu_seconds=seconds)
+        return rows[[*KEYS, *(name for name in rows if name not in KEYS)]]
 
     def changes(self, curve: pd.DataFrame) -> pd.DataFrame:
         """The evaluations at which the incumbent changed, and the last."""
         new = curve["incumbent"] != curve["incumbent"].shift()
         new.iloc[-1] = True
-        kept = curve[new].drop(columns=["candidate", "value"])
-        return kept if "test" in kept else kept.assign(test=np.nan)
+        rows = curve[new].drop(columns=["candidate", "value"])
+        return rows if "test" in rows else rows.assign(test=np.nan)
 
     def finished(self, cache: Path) -> pd.DataFrame:
         """All runs, with their regret and the way from the median network to the best."""
-        found = pd.concat(self.frames(cache), ignore_index=True)
+        rows = pd.concat(self.frames(cache), ignore_index=True)
         if isinstance(self.values, pd.DataFrame):
-            return found
-        top = self.values.max()
-        found["test_regret"] = np.nan if self.test is None else self.test.max() - found["test"]
-        return found.assign(regret=top - found["best"], spread=top - np.median(self.values))
+            return rows
+        best = self.values.max()
+        rows["test_regret"] = np.nan if self.test is None else self.test.max() - rows["test"]
+        return rows.assign(regret=best - rows["best"], spread=best - np.median(self.values))
 
     def areas(self, curve: pd.DataFrame) -> pd.DataFrame:
         """The hypervolume after each ten evaluations, as a share of that of the true front."""
         values = self.values.to_numpy()
         front = values[pareto_front(values)]
         worst, whole = front.min(axis=0), hypervolume(front, front.min(axis=0))
-        kept = curve[(curve["evaluation"] % 10 == 0) & (curve["evaluation"] >= 20)]
-        seen = curve[list(self.values)].to_numpy()
-        shares = [hypervolume(seen[:n], worst) / whole for n in kept["evaluation"]]
-        return kept[["evaluation", "cost"]].assign(hypervolume=shares)
+        rows = curve[(curve["evaluation"] % 10 == 0) & (curve["evaluation"] >= 20)]
+        evaluated = curve[list(self.values)].to_numpy()
+        shares = [hypervolume(evaluated[:n], worst) / whole for n in rows["evaluation"]]
+        return rows[["evaluation", "cost"]].assign(hypervolume=shares)
 
 
 def matched(table: Table, other: Table, target: str) -> Any:
@@ -145,19 +159,17 @@ def matched(table: Table, other: Table, target: str) -> Any:
 
 
 def main() -> None:
-    """Run all tasks and write the tables."""
+    """Run all tasks and put their runs into the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cache", type=Path, default=ROOT / "_build" / "search-cache")
-    args = parser.parse_args()
+    options = parser.parse_args()
     for name, tasks in (("search", TASKS), ("search_pareto", (PARETO,))):
-        frames, files = [], {}
-        for task in [Task.of(*task) for task in tasks]:
-            frames.append(task.finished(args.cache))
-            files |= task.table.provenance["files"]
-        found = pd.concat(frames, ignore_index=True)
         path = OUTPUT / f"{name}.parquet"
-        write_table(found, path, recipe="data/recipes/search_results.py", files=files)
-        print(f"{path}: {len(found):,} rows, {path.stat().st_size:,} bytes")
+        for task in [Task.of(*task) for task in tasks]:
+            rows, files = task.finished(options.cache), task.table.provenance["files"]
+            recipe = "data/recipes/search_results.py"
+            results = merge_results(path, rows, KEYS, recipe=recipe, files=files)
+        print(f"{path}: {len(results):,} rows, {path.stat().st_size:,} bytes")
 
 
 if __name__ == "__main__":

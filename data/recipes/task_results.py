@@ -1,28 +1,29 @@
 """Hardware, robustness and other tasks: predictors on the paper's tables (chapter 5).
 
-Writes ``data/results/paper_tasks.parquet``: one row a fit, as `graf_utils.evaluation.evaluate`
+Writes ``data/results/paper_tasks.parquet``: one row per fit, as `graf_utils.evaluation.evaluate`
 returns them, library versions in the file's metadata. Three quarters of an hour of one core; every
 fit is kept in ``_build/results-cache`` as it ends, so the command can be stopped, started and
-extended. The table is written after each line of the plan. A table whose files are neither in the
-cache folder nor to be downloaded is left out, and named in the metadata.
+extended. Fits are added to the table or replaced in it, after each line of the plan. Where files of
+a published table are neither in the data folder nor to be downloaded, the rest of the plan is done,
+and the command fails at its end; ``--without`` names tables that are not wanted.
 
-    GRAF_DATA_DIR=... OMP_NUM_THREADS=1 python data/recipes/task_results.py
+    GRAF_DATA_DIR=... OMP_NUM_THREADS=1 python data/recipes/task_results.py [--without TABLE ...]
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+from collections.abc import Collection
 from pathlib import Path
 
-import pandas as pd
 from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from graf_utils.datasets import DataError, load_table
 from graf_utils.evaluation import DATA_SEEDS, TRAIN_SIZES, evaluate
-from graf_utils.registry import write_table
+from graf_utils.results import merge_results
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "data" / "results" / "paper_tasks.parquet"
@@ -54,41 +55,66 @@ PLAN = (
 ROUNDS = (2, 5, 20, 50)  # splits: a first look at the whole plan, then more
 RIDGE = make_pipeline(StandardScaler(), RidgeCV(alphas=(0.1, 1, 10, 100)))
 MODELS = {"rf": "rf", "ridge": RIDGE}
-KEYS = ["table", "target", "encoding", "predictor", "train_size", "data_seed"]
+FIT = ["table", "source", "target", "encoding", "predictor", "train_size", "data_seed"]
 
 
-def run(path: Path, cache: Path) -> int:
-    """Run the plan, line by line, and write the table; the number of fits."""
-    frames: dict[int, pd.DataFrame] = {}
-    files: dict[str, str] = {}
-    missing: set[str] = set()
-    rounds = itertools.product(itertools.pairwise((0, *ROUNDS)), enumerate(PLAN))
-    for (before, n), (number, line) in rounds:
-        predictor, name, source, targets, encodings, sizes, seeds = line
-        if name in missing or len(seeds) <= before:
+def run(path: Path, cache: Path, without: Collection[str] = ()) -> dict[str, str]:
+    """Run the plan, and put its fits into a table, line by line.
+
+    Parameters
+    ----------
+    path : Path
+        The table of results.
+    cache : Path
+        Folder of finished fits.
+    without : collection of str
+        Tables that are left out.
+
+    Returns
+    -------
+    dict of str to str
+        For each published table that is missing, its name and the reason.
+    """
+    missing: dict[str, str] = {}
+    rounds = itertools.product(itertools.pairwise((0, *ROUNDS)), PLAN)
+    for (before, n), (predictor, name, source, targets, encodings, sizes, seeds) in rounds:
+        if name in missing or name in without or len(seeds) <= before:
             continue
         try:
             table = load_table(name, source=source)
         except DataError as error:
-            missing.add(name)
-            print(f"left out: {name}. {error}", flush=True)
+            missing[name] = str(error)
             continue
-        files |= table.provenance["files"]
-        asked = (list(targets or table.targets), encodings, {predictor: MODELS[predictor]}, sizes)
-        frames[number] = evaluate(table, *asked, seeds[:n], cache=cache)
-        found = pd.concat(frames.values(), ignore_index=True).drop_duplicates(KEYS)
-        facts = {"files": files, "missing": sorted(missing)}
-        write_table(found, path, recipe="data/recipes/task_results.py", **facts)
-        print(f"{n} splits, {name}: {len(found):,} fits", flush=True)
-    return len(found)
+        fits = evaluate(
+            table,
+            list(targets or table.targets),
+            encodings,
+            {predictor: MODELS[predictor]},
+            sizes,
+            seeds[:n],
+            cache=cache,
+        )
+        facts = {"recipe": "data/recipes/task_results.py", "files": table.provenance["files"]}
+        results = merge_results(path, fits, FIT, **facts)
+        print(f"{n} splits, {name}: {len(results):,} fits", flush=True)
+    return missing
 
 
 def main() -> None:
-    """Run the plan and write the table."""
+    """Run the plan and put its fits into the table; fail if a published table is missing."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cache", type=Path, default=ROOT / "_build" / "results-cache")
-    args = parser.parse_args()
-    print(f"{OUTPUT}: {run(OUTPUT, args.cache):,} fits")
+    names = list(dict.fromkeys(line[1] for line in PLAN))
+    parser.add_argument("--without", nargs="+", choices=names, default=[], metavar="TABLE")
+    options = parser.parse_args()
+    missing = run(OUTPUT, options.cache, options.without)
+    if missing:
+        reasons = "\n".join(missing.values())
+        raise SystemExit(
+            f"{reasons}\n{len(missing)} tables are missing, and {OUTPUT} keeps what it had of "
+            f"them. Get them, or leave them out: --without {' '.join(missing)}"
+        )
+    print(f"{OUTPUT}: complete")
 
 
 if __name__ == "__main__":

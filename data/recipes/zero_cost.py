@@ -18,14 +18,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from graf_utils.registry import write_table
+from graf_utils.results import forbid_loss
 from graf_utils.scoring import image_batch, score
 from graf_utils.spaces import get_space
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Command line: score the valid architectures of a space and write a table."""
+def arguments_of(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         description="Zero-cost proxies of all valid architectures of a search space, as parquet. "
         "A run that was stopped goes on where it was.",
@@ -42,14 +44,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--n-jobs", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--random-state", type=int, default=0)
-    options = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line: score the valid architectures of a space and write a table.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Those of the shell by default.
+
+    Raises
+    ------
+    DataError
+        The output is there and has architectures that would be lost; nothing is computed then.
+    """
+    options = arguments_of(arguments)
     space = get_space(options.space)
     if options.sample is None:
         pool = space.enumerate()
         pool = pool[space.is_valid(pool)]
     else:
         pool = space.sample(options.sample, random_state=options.random_state)
-    network = {k: v for k in ("width", "cells") if (v := getattr(options, k)) is not None}
+    names = pd.DataFrame({"architecture": [str(code) for code in space.from_codes(pool)]})
+    forbid_loss(options.output, names, ["architecture"])
+    sizes = {name: getattr(options, name) for name in ("width", "cells")}
     frame = score(
         pool,
         options.proxies,
@@ -59,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         checkpoint=options.checkpoint or options.output.with_suffix(".jsonl"),
         device=options.device,
         random_state=options.random_state,
-        **network,
+        **{name: size for name, size in sizes.items() if size is not None},
     )
     frame["architecture"] = frame["architecture"].map(str)
     times = [name for name in frame if name.startswith("seconds")]
