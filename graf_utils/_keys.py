@@ -146,6 +146,7 @@ class _Describer:
             return ["class", *name, _version(cls.__module__)]
         skipped = {"__doc__", "__dict__", "__weakref__", "__module__", "__annotations__"}
         skipped |= {"__firstlineno__", "__static_attributes__", "__abstractmethods__", "_abc_impl"}
+        skipped |= {"__slotnames__"}  # which pickle adds to a class when it is first used
         members = []
         for key, member in vars(cls).items():
             if key in skipped:
@@ -198,7 +199,9 @@ def _names(code: types.CodeType) -> set[str]:
 def _is_installed(module: str | None) -> bool:
     """Whether a module is of Python or of an installed package, and so told by its version."""
     top = (module or "").split(".")[0]
-    if top in sys.stdlib_module_names and top != "__main__":
+    if top == "__main__":  # one's own, though it may have been started by an installed program
+        return False
+    if top in sys.stdlib_module_names:
         return True
     file = getattr(sys.modules.get(top), "__file__", None)
     return file is not None and any(folder in Path(file).parts for folder in _INSTALLED)
