@@ -149,7 +149,8 @@ def _measure(
         start, shared = time.process_time(), sum(run.pass_seconds.values())
         try:
             with run.undisturbed(name):
-                values[name] = float(function(run))
+                value = function(run)
+                values[name] = float(value.detach() if isinstance(value, torch.Tensor) else value)
             if not math.isfinite(values[name]):
                 raise ValueError(f"the score is {values[name]}")
         except Exception as error:  # a proxy may fail in any way; the others go on
