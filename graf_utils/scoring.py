@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import contextlib
 import math
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,18 +17,30 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from graf_utils._checks import nearest
+import graf_utils
+from graf_utils._checkpoint import Checkpoint
+from graf_utils._checks import in_order, nearest
+from graf_utils._keys import NotKeyable, digest
 from graf_utils._parallel import unordered
-from graf_utils.networks import build_network
+from graf_utils.networks import Builder
+from graf_utils.networks.builder import whole_number
 from graf_utils.proxies import BUILT_IN, PROXIES, Run, seed_of
 from graf_utils.registry import data_path
 from graf_utils.spaces import SearchSpace, get_space
 
 __all__ = ["image_batch", "score", "score_network"]
 
+_PASSES = ("forward", "gradients", "jacobian")
+"""The passes that proxies share, whose seconds are kept."""
+
+_OPTIONS = ("width", "cells", "classes")
+"""Options of a network that `score` takes."""
+
 
 def image_batch(size: int = 32, n: int = 64, channels: int = 3) -> tuple[np.ndarray, np.ndarray]:
-    """A batch of real images that comes with the package: Fashion-MNIST (Xiao et al., 2017).
+    """Return a batch of real images that comes with the package: Fashion-MNIST.
+
+    It was published by Xiao et al. (2017).
 
     Parameters
     ----------
@@ -50,7 +61,7 @@ def image_batch(size: int = 32, n: int = 64, channels: int = 3) -> tuple[np.ndar
     Raises
     ------
     ValueError
-        Another size, or more images than there are.
+        Another size, no channel, or more images than there are.
     """
     frame = pd.read_parquet(data_path("fashion_mnist_batch.parquet"))
     if size not in (32, 16) or not 2 <= n <= len(frame) or channels < 1:
@@ -76,15 +87,47 @@ def score_network(
 ) -> dict[str, Any]:
     """Score one network of your own, with the weights it has.
 
+    The network is copied and stays as it is: its weights, gradients, buffers, training mode and
+    device. The copy is scored in training mode, with all its weights, frozen or not. PyTorch's
+    global random numbers are left alone; those of a dropout depend on `random_state`.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        A classifier: from images to logits of shape (n, classes).
+    batch : (images, labels)
+        Arrays or tensors of shape (n, channels, height, width) and (n,).
+    proxies : str, callable, sequence of these, or mapping of name to these, optional
+        As in `score`.
+    device : str or torch.device
+        Where the copy is scored.
+    random_state : int
+        Seed of all random numbers.
+
     Returns
     -------
     dict
-        A number for each proxy; ``seconds`` of CPU in all; ``seconds.<proxy>`` without the
-        shared passes, which are ``seconds.forward``, ``seconds.gradients`` and
-        ``seconds.jacobian``; ``error``, the reasons for the NaN among the scores.
+        A number for each proxy, NaN where it failed or is not defined for such a network;
+        ``seconds`` of CPU in all; ``seconds.<proxy>`` without the shared passes, which are
+        ``seconds.forward``, ``seconds.gradients`` and ``seconds.jacobian``; ``error``, the reasons
+        for the NaN among the scores.
+
+    Raises
+    ------
+    ValueError
+        `network` is no module or cannot be copied, a proxy is unknown, or the batch is none.
     """
+    if not isinstance(network, nn.Module):
+        raise ValueError(
+            f"network={network!r:.80} must be a torch.nn.Module. For an architecture of a search "
+            "space, write score_network(graf_utils.networks.build_network(architecture, space), "
+            "batch)."
+        )
+    seed = whole_number("random_state", random_state, -(2**63), 2**63 - 1)
     images, labels = _batch(batch)
-    return _measure(network, images, labels, _proxies(proxies), device, random_state)
+    functions, device = _proxies(proxies), _device(device)
+    with _ONE_AT_A_TIME, torch.enable_grad():
+        return _measure(network, images, labels, functions, device, seed)
 
 
 def _measure(
@@ -92,19 +135,22 @@ def _measure(
     images: np.ndarray,
     labels: np.ndarray,
     functions: dict[str, Callable[[Run], Any]],
-    device: str | torch.device,
+    device: torch.device,
     seed: int,
 ) -> dict[str, Any]:
+    """Scores of a network, their seconds, and the reasons for those that are NaN."""
     begin = time.process_time()
     tensors = torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device)
-    run = Run(network.to(device), *tensors, seed)
+    run = Run(network, *tensors, seed)
     values: dict[str, float] = {}
-    seconds = dict.fromkeys(("forward", "gradients", "jacobian"), 0.0)
+    seconds = dict.fromkeys(_PASSES, 0.0)
     errors = []
     for name, function in functions.items():
         start, shared = time.process_time(), sum(run.pass_seconds.values())
         try:
-            values[name] = float(function(run))
+            with run.undisturbed(name):
+                value = function(run)
+                values[name] = float(value.detach() if isinstance(value, torch.Tensor) else value)
             if not math.isfinite(values[name]):
                 raise ValueError(f"the score is {values[name]}")
         except Exception as error:  # a proxy may fail in any way; the others go on
@@ -129,13 +175,15 @@ def score(
     device: str | torch.device = "cpu",
     random_state: int = 0,
     progress: bool = True,
+    operations: Mapping[str, Callable[..., nn.Module | None]] | None = None,
     **network: int,
 ) -> pd.DataFrame:
     """Compute proxies of many architectures.
 
     The weights of an architecture depend on `random_state` and the architecture only, and each
     process computes on one thread: the scores on a CPU are the same bits in any order and with
-    any number of processes.
+    any number of processes. The calling process looks up proxies, operations and the skeleton of
+    the networks, and sends them along: what is registered there counts, not what a worker has.
 
     Parameters
     ----------
@@ -145,7 +193,8 @@ def score(
         Names of `graf_utils.proxies.PROXIES`, or functions of a `graf_utils.proxies.Run`. By
         default the thirteen of the book.
     batch : (images, labels), optional
-        Arrays of shape (n, channels, height, width) and (n,). By default `image_batch`.
+        Arrays or tensors of shape (n, channels, height, width) and (n,), with n at least 2. By
+        default `image_batch`.
     space : str or SearchSpace
         See `graf_utils.networks.build_network`.
     n_jobs : int, optional
@@ -153,135 +202,188 @@ def score(
         On a Dask cluster all its workers are used, and an architecture whose worker died is scored
         by another.
     checkpoint : path, optional
-        File of finished architectures, a JSON line each. A run that was killed goes on where it
-        stopped; one run at a time may use it.
+        File of finished architectures, one line of JSON each. A run that was killed goes on where
+        it stopped; one run at a time may use it. Its first line says what the scores depend on:
+        batch, networks, the code of the proxies, versions. A file that does not begin so is never
+        written to. If a proxy or an operation cannot be described, there is a warning and no
+        checkpoint.
     device : str or torch.device
         ``"cuda"`` for a GPU.
     random_state : int
         Seed.
     progress : bool
         Show a progress bar.
+    operations : mapping of str to callable, optional
+        Operations that take the place of the registered ones, as in `build_network`.
     **network
         ``width, cells, classes`` of `build_network`.
 
     Returns
     -------
     DataFrame
-        A row an architecture, in the order given: ``architecture``, then the columns of
-        `score_network`. A failed proxy is NaN, with the reason in ``error``.
+        One row per architecture, in the order of `architectures`: ``architecture``, then the
+        columns of `score_network`. A failed proxy is NaN, with the reason in ``error``.
 
     Raises
     ------
     ValueError
         An unknown proxy or network option, a batch that does not fit, or a checkpoint of other
-        settings; nothing is computed then.
+        settings or with a line that is none; nothing is computed then.
     """
-    if isinstance(random_state, bool) or not isinstance(random_state, int):
-        raise ValueError(f"random_state={random_state!r} must be an integer.")
-    space, functions = get_space(space), _proxies(proxies)
-    codes = space.from_codes(architectures)
-    unknown = sorted(set(network) - {"width", "cells", "classes"})
+    seed = whole_number("random_state", random_state, -(2**63), 2**63 - 1)
+    functions, device = _proxies(proxies), _device(device)
+    images, labels = _batch(image_batch() if batch is None else batch)
+    build = _builder(space, operations, network, images, labels)
+    codes = build.space.from_codes(architectures)
+    with torch.device("meta"):
+        build(codes[0])  # raises on what does not fit
+    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+    file = None
+    if checkpoint is not None:
+        file = _checkpoint(checkpoint, build, functions, images, labels, device, seed)
+    if file is not None:
+        rows = file.read(_reader(build.space))
+    todo = [code for code in dict.fromkeys(codes) if code not in rows]
+    calls = ((code, build, images, labels, functions, device, seed) for code in todo)
+    total = len(todo) + len(rows)
+    with tqdm(total=total, initial=len(rows), disable=not progress, unit="net") as bar:
+        for number, row in unordered(_score_one, calls, n_jobs, batch_size=1):
+            code = todo[number]
+            rows[code] = row
+            if file is not None:
+                file.append(code, row)
+            bar.update()
+    return pd.DataFrame([{"architecture": code, **rows[code]} for code in codes])
+
+
+# Torch's random state and number of threads belong to the process, as do the seconds.
+_ONE_AT_A_TIME = threading.RLock()
+
+
+def _score_one(
+    code: tuple[Any, ...],
+    build: Builder,
+    images: np.ndarray,
+    labels: np.ndarray,
+    functions: dict[str, Callable[[Run], Any]],
+    device: torch.device,
+    random_state: int,
+) -> dict[str, Any]:
+    """The row of one architecture, in whatever process this is."""
+    with _ONE_AT_A_TIME, _the_same_torch():
+        seed = seed_of(random_state, build.space.name, code)
+        return _measure(build(code, seed), images, labels, functions, device, seed)
+
+
+@contextlib.contextmanager
+def _the_same_torch() -> Iterator[None]:
+    """Set what the caller may have set in its own process and a worker does not know of."""
+    threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
+    torch.set_num_threads(1)  # the order of a sum depends on the number of threads
+    torch.set_default_dtype(torch.float32)
+    try:
+        with (
+            torch.device("cpu"),
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            torch.autocast("cpu", enabled=False),
+        ):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_default_dtype(dtype)
+
+
+def _builder(
+    space: str | SearchSpace,
+    operations: Mapping[str, Callable[..., nn.Module | None]] | None,
+    network: dict[str, int],
+    images: np.ndarray,
+    labels: np.ndarray,
+) -> Builder:
+    """What builds the networks; their options must fit the batch."""
+    unknown = sorted(set(network) - set(_OPTIONS))
     if unknown:
         raise ValueError(
             f"{unknown[0]!r} is not an option; a network has width, cells and classes."
-            + nearest(unknown[0], ["width", "cells", "classes"])
+            + nearest(unknown[0], _OPTIONS)
         )
-    classes = network.setdefault("classes", 10)
-    if batch is None:
-        batch = image_batch()
-    images, labels = _batch(batch)
+    build = Builder(get_space(space), operations=operations, in_channels=images.shape[1], **network)
+    classes = build.sizes["classes"]
     if labels.max() >= classes:
         raise ValueError(
             f"batch: labels go up to {labels.max()}, but the network has {classes} classes. Pass "
             f"classes={labels.max() + 1}."
         )
-    network["in_channels"] = images.shape[1]
-    with torch.device("meta"):
-        build_network(codes[0], space, **network)  # raises on bad options
-    digest = hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
-    settings = {
-        "space": repr(space),
-        "proxies": list(functions),
-        "network": network,
-        "batch": [list(images.shape), digest],
-        "random_state": random_state,
-        "device": str(device),
-        "torch": torch.__version__,
-    }
-    done = {} if checkpoint is None else _resume(Path(checkpoint), settings)
-    todo = [code for code in dict.fromkeys(codes) if code not in done]
-    options = (space, network, images, labels, functions, device, random_state)
-    calls = ((code, *options) for code in todo)
-    total = len(todo) + len(done)
-    with tqdm(total=total, initial=len(done), disable=not progress, unit="net") as bar:
-        for number, row in unordered(_score_one, calls, n_jobs, batch_size=1):
-            done[code := todo[number]] = row
-            if checkpoint is not None:
-                _append(Path(checkpoint), {"architecture": code, **row})
-            bar.update()
-    return pd.DataFrame([{"architecture": code, **done[code]} for code in codes])
+    return build
 
 
-# Torch's random state and number of threads belong to the process, as do the seconds.
-_ONE_AT_A_TIME = threading.Lock()
-
-
-def _score_one(
-    code: tuple[int, ...],
-    space: SearchSpace,
-    network: dict[str, int],
+def _checkpoint(
+    path: str | os.PathLike[str],
+    build: Builder,
+    functions: dict[str, Callable[[Run], Any]],
     images: np.ndarray,
     labels: np.ndarray,
-    functions: dict[str, Callable[[Run], Any]],
-    device: str | torch.device,
-    random_state: int,
-) -> dict[str, Any]:
-    with _ONE_AT_A_TIME:
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # the order of a sum depends on the number of threads
+    device: torch.device,
+    seed: int,
+) -> Checkpoint | None:
+    """The file of finished architectures; None, with a warning, if a setting cannot be described.
+
+    The settings are all that decides a score, each under a name for the message.
+    """
+    settings: dict[str, Any] = {
+        "space": repr(build.space),
+        "sizes": build.sizes,
+        "random_state": seed,
+        "device": str(device),
+        "versions": {
+            "graf_utils": graf_utils.__version__,
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+        },
+    }
+    parts = {
+        "batch": (images, labels),
+        "the networks' code or operations": (build.space, build.make, build.operations),
+        "the scoring": (Run, _measure),
+        **{f"proxy {name}": function for name, function in functions.items()},
+    }
+    for name, part in parts.items():
         try:
-            seed = seed_of(random_state, space.name, code)
-            built = build_network(code, space, **network, random_state=seed)
-            return _measure(built, images, labels, functions, device, seed)
-        finally:
-            torch.set_num_threads(threads)
+            settings[name] = digest(part)
+        except NotKeyable as error:
+            warnings.warn(
+                f"checkpoint={str(path)!r} is not used, neither read nor written, since {name} "
+                f"cannot be told from another: {error}",
+                stacklevel=3,
+            )
+            return None
+    passes_and_proxies = [f"seconds.{name}" for name in (*_PASSES, *functions)]
+    return Checkpoint(path, settings, list(functions), ["seconds", *passes_and_proxies])
 
 
-def _append(file: Path, record: dict[str, Any]) -> None:
-    record = {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in record.items()}
-    with file.open("a", encoding="utf8") as stream:
-        stream.write(json.dumps(record) + "\n")
+def _reader(space: SearchSpace) -> Callable[[Any], tuple[Any, ...]]:
+    """A function that reads an architecture of a space from nested lists."""
+
+    def tuples(written: Any) -> Any:
+        return tuple(map(tuples, written)) if isinstance(written, list) else written
+
+    def to_code(written: Any) -> tuple[Any, ...]:
+        if not isinstance(written, list):
+            raise ValueError("an architecture is a list")
+        (code,) = space.from_codes([tuples(written)])
+        return code
+
+    return to_code
 
 
-def _tuples(written: Any) -> Any:
-    return tuple(map(_tuples, written)) if isinstance(written, list) else written
-
-
-def _resume(file: Path, settings: dict[str, Any]) -> dict[tuple[Any, ...], dict[str, Any]]:
-    """Rows of a checkpoint; what a killed run left unfinished at its end is cut off."""
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch()
-    text = file.read_bytes()
-    whole = text[: text.rfind(b"\n") + 1]
+def _device(device: str | torch.device) -> torch.device:
     try:
-        lines = [json.loads(line) for line in whole.splitlines()]
-    except ValueError:
-        lines = [None]
-    if lines[:1] not in ([], [settings]) or (not lines and text[:1] not in (b"", b"{")):
+        return torch.device(device)
+    except (RuntimeError, TypeError):
         raise ValueError(
-            f"checkpoint={str(file)!r} holds other settings than these, or is no checkpoint. Name "
-            "another file, or delete it."
-        )
-    if len(whole) < len(text):
-        os.truncate(file, len(whole))
-    if not lines:
-        _append(file, settings)
-    rows = {}
-    for line in lines[1:]:
-        code = _tuples(line.pop("architecture"))
-        rows[code] = {k: math.nan if v is None else v for k, v in line.items()}
-    return rows
+            f"device={device!r} is no device of PyTorch; write 'cpu', or 'cuda' for a GPU."
+        ) from None
 
 
 def _proxies(proxies: Any) -> dict[str, Callable[[Run], Any]]:
@@ -290,35 +392,68 @@ def _proxies(proxies: Any) -> dict[str, Callable[[Run], Any]]:
         proxies = BUILT_IN
     if isinstance(proxies, str) or callable(proxies):
         proxies = [proxies]
-    if isinstance(proxies, Mapping):
-        chosen = list(proxies.items())
-    else:
+    try:
+        items = proxies.items() if isinstance(proxies, Mapping) else None
         chosen = [(getattr(item, "__name__", item), item) for item in proxies]
+        chosen = chosen if items is None else list(items)
+    except TypeError:
+        raise ValueError(
+            f"proxies={proxies!r:.80}: pass names, functions, or a mapping of a name to these."
+        ) from None
     for name, item in chosen:
-        if not callable(item) and item not in PROXIES:
+        if not callable(item) and not (isinstance(item, str) and item in PROXIES):
             raise ValueError(
                 f"proxy {item!r} is unknown; it must be one of {list(PROXIES)}, or a function of "
                 f"your own under @proxy.{nearest(item, PROXIES)}"
             )
         if not isinstance(name, str):
             raise ValueError(f"proxy {item!r} has no name. Write proxies={{'my_name': ...}}.")
+        if name in ("architecture", "error", "seconds", *_PASSES) or name.startswith("seconds."):
+            raise ValueError(
+                f"proxy {name!r} has the name of another column. Write "
+                f"proxies={{'my_{name}': ...}}."
+            )
     names = [name for name, _ in chosen]
     if not names or len(set(names)) < len(names):
-        raise ValueError(f"proxies={proxies!r}: name at least one, and each once.")
+        raise ValueError(f"proxies={proxies!r:.200}: name at least one, and each once.")
     return {name: item if callable(item) else PROXIES[item] for name, item in chosen}
 
 
 def _batch(batch: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Read images as float32 of shape (n, channels, height, width) and labels as int64 of (n,)."""
     try:
-        images, labels = (np.asarray(part) for part in batch)
-        images, whole = np.ascontiguousarray(images, np.float32), labels.astype(np.int64)
-    except (TypeError, ValueError):
-        raise ValueError("batch must be a pair (images, labels) of arrays.") from None
-    if images.ndim != 4 or labels.shape != images.shape[:1] or len(images) < 2:
+        images, labels = batch
+        labels = in_order("batch: labels", labels, len(images))
+        images, labels = _array(images), _array(labels)
+        if {images.dtype.kind, labels.dtype.kind} - set("fiub"):
+            raise TypeError
+    except TypeError:
+        raise ValueError(_NO_BATCH) from None
+    except ValueError as error:
+        raise ValueError(str(error) if "labels" in str(error) else _NO_BATCH) from None
+    if images.ndim != 4 or 0 in images.shape or labels.shape != images.shape[:1] or len(images) < 2:
         raise ValueError(
             f"batch: images have shape {images.shape}, labels {labels.shape}; they must have "
             "(n, channels, height, width) and (n,), n at least 2."
         )
+    with np.errstate(over="ignore", invalid="ignore"):
+        images = np.ascontiguousarray(images, np.float32)
+        whole = labels.astype(np.int64)
     if not np.isfinite(images).all() or (whole != labels).any() or whole.min() < 0:
         raise ValueError("batch: images must be finite and labels whole numbers from 0.")
     return images, whole
+
+
+_NO_BATCH = (
+    "batch must be a pair (images, labels) of arrays of numbers, such as "
+    "graf_utils.scoring.image_batch(), or next(iter(loader)) of a data loader."
+)
+
+
+def _array(values: Any) -> np.ndarray:
+    """An array of numpy, also from a tensor with gradients or on a GPU."""
+    if isinstance(values, torch.Tensor):
+        values = values.detach().cpu()
+        values = values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
+        return values.numpy()
+    return np.asarray(values)

@@ -7,13 +7,15 @@ from torch import nn
 
 from graf_utils.datasets import load_table
 from graf_utils.networks import (
+    DARTS_OPERATIONS,
+    NODE_OPERATIONS,
     OPERATIONS,
     DARTSCell,
     EdgeCell,
     NodeCell,
     build_network,
 )
-from graf_utils.networks.darts_cells import DARTS_OPERATIONS, SeparableConv
+from graf_utils.networks.darts_cells import SeparableConv
 from graf_utils.networks.layers import FactorizedReduce
 from graf_utils.proxies import BUILT_IN, PROXIES, Run
 from graf_utils.scoring import score_network
@@ -53,21 +55,25 @@ def single(op):
     return (none, none, SPACE.operations.index(op), none, none, none)
 
 
+def edge_cell(code):
+    return EdgeCell(SPACE, code, 1, operations=OPERATIONS)
+
+
 @pytest.mark.parametrize("op", SPACE.operations)
 @pytest.mark.parametrize(("size", "channels"), [(8, 1), (12, 3), (32, 3)])
 def test_shapes(op, size, channels):
     network = build_network(single(op), classes=7, in_channels=channels, **TINY, random_state=0)
     x = torch.ones(2, channels, size, size)
     assert network(x).shape == (2, 7)
-    cell = EdgeCell(SPACE, single(op), channels)
+    cell = EdgeCell(SPACE, single(op), channels, operations=OPERATIONS)
     assert cell(x).shape == x.shape
 
 
 def test_operations_do_what_their_names_say():
     x = torch.arange(16.0).reshape(1, 1, 4, 4)
-    assert not EdgeCell(SPACE, single("none"), 1)(x).any()
-    assert torch.equal(EdgeCell(SPACE, single("skip_connect"), 1)(x), x)
-    pooled = EdgeCell(SPACE, single("avg_pool_3x3"), 1)(x)
+    assert not edge_cell(single("none"))(x).any()
+    assert torch.equal(edge_cell(single("skip_connect"))(x), x)
+    pooled = edge_cell(single("avg_pool_3x3"))(x)
     assert pooled[0, 0, 0, 0] == np.mean([0, 1, 4, 5])  # padding is not counted
     assert pooled[0, 0, 1, 1] == np.mean([0, 1, 2, 4, 5, 6, 8, 9, 10])
     for op, kernel in (("nor_conv_1x1", 1), ("nor_conv_3x3", 3)):
@@ -80,7 +86,7 @@ def test_operations_do_what_their_names_say():
 
 def test_edges_are_summed_at_nodes():
     x = torch.arange(16.0).reshape(1, 1, 4, 4)
-    assert torch.equal(EdgeCell(SPACE, (0,) * 6, 1)(x), 4 * x)  # four paths of skips
+    assert torch.equal(edge_cell((0,) * 6)(x), 4 * x)  # four paths of skips
 
 
 def test_parameters_are_those_of_the_formula(unfilled):
@@ -148,7 +154,10 @@ def test_a_node_cell_is_what_its_definition_says(cell, c_in, c_out):
     """Recursion from the output back, with the cell's own operations."""
     matrix, last = wiring(cell)
     torch.manual_seed(0)
-    built, x = NodeCell(NB101(), cell, c_in, c_out).eval(), torch.randn(2, c_in, 6, 6)
+    built, x = (
+        NodeCell(NB101(), cell, c_in, c_out, operations=NODE_OPERATIONS).eval(),
+        torch.randn(2, c_in, 6, 6),
+    )
     feed = [v for v in range(1, last) if matrix[v, last]]
 
     def channels(v):
@@ -179,7 +188,7 @@ def test_channels_left_over_go_to_the_first_nodes():
     matrix = np.triu(np.ones((5, 5), dtype=int), 1)
     matrix[:4, 4] = [0, 1, 1, 1]
     cell = (*matrix.ravel().tolist(), 0, 2, 3, 4, 1)
-    built = NodeCell(NB101(), cell, 64, 128)
+    built = NodeCell(NB101(), cell, 64, 128, operations=NODE_OPERATIONS)
     assert built.channels == {1: 43, 2: 43, 3: 42, 4: 128}
     x = torch.ones(1, 64, 2, 2)
     assert built(x).shape == (1, 128, 2, 2)
@@ -234,7 +243,7 @@ def test_nb101_flops_and_norms_are_the_published_ones(paper_dir):
 def plain_cell(pairs, **options):
     """A cell of one channel in evaluation mode, its inputs as they are."""
     torch.manual_seed(0)
-    cell = DARTSCell(DARTS(), pairs, 1, 1, 1, **options).eval()
+    cell = DARTSCell(DARTS(), pairs, 1, 1, 1, operations=DARTS_OPERATIONS, **options).eval()
     cell.before, cell.previous = nn.Identity(), nn.Identity()
     return cell
 

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 
 import torch
 from torch import Tensor, nn
 
-from graf_utils.networks.layers import he_weights, head
+from graf_utils.networks.layers import he_weights, head, make_operation
 from graf_utils.spaces import NB101
 
 __all__ = ["NODE_OPERATIONS", "NodeCell", "nb101_network"]
 
 
 class ConvBNReLU(nn.Sequential):
-    """Convolution without bias, batch norm, ReLU: the convolution of NAS-Bench-101."""
+    """Convolution without bias, batch norm, ReLU: the convolution of NAS-Bench-101.
+
+    Parameters
+    ----------
+    c_in, c_out : int
+        Channels of the input and of the output.
+    kernel : int
+        Height and width of the kernel, an odd number.
+    """
 
     def __init__(self, c_in: int, c_out: int, kernel: int) -> None:
         super().__init__(
@@ -25,10 +33,22 @@ class ConvBNReLU(nn.Sequential):
         )
 
 
+def _max_pool(channels: int) -> nn.Module:
+    return nn.MaxPool2d(3, 1, padding=1)
+
+
+def _conv_1x1(channels: int) -> nn.Module:
+    return ConvBNReLU(channels, channels, 1)
+
+
+def _conv_3x3(channels: int) -> nn.Module:
+    return ConvBNReLU(channels, channels, 3)
+
+
 NODE_OPERATIONS: dict[str, Callable[[int], nn.Module]] = {
-    "maxpool3x3": lambda channels: nn.MaxPool2d(3, 1, padding=1),
-    "conv1x1-bn-relu": lambda channels: ConvBNReLU(channels, channels, 1),
-    "conv3x3-bn-relu": lambda channels: ConvBNReLU(channels, channels, 3),
+    "maxpool3x3": _max_pool,
+    "conv1x1-bn-relu": _conv_1x1,
+    "conv3x3-bn-relu": _conv_3x3,
 }
 """Operations of NAS-Bench-101, given the channels of the node."""
 
@@ -49,14 +69,25 @@ class NodeCell(nn.Module):
         the channels left over, so isomorphic cells may differ by some parameters.
     c_in, c_out : int
         Channels of the input and of the output.
+    operations : mapping of str to callable
+        What the names of operations stand for, such as `NODE_OPERATIONS`.
 
     Raises
     ------
     ValueError
-        More nodes feed the output than it has channels.
+        More nodes feed the output than it has channels, an operation is missing, or its function
+        returns no module.
     """
 
-    def __init__(self, space: NB101, code: Sequence[int], c_in: int, c_out: int) -> None:
+    def __init__(
+        self,
+        space: NB101,
+        code: Sequence[int],
+        c_in: int,
+        c_out: int,
+        *,
+        operations: Mapping[str, Callable[[int], nn.Module]],
+    ) -> None:
         super().__init__()
         self.last = last = space.lengths.index(len(code)) + 1
         pairs = [(u, v) for v in range(last + 1) for u in range(v)]
@@ -79,11 +110,20 @@ class NodeCell(nn.Module):
         )
         names = [space.operations[op] for op in code[-last - 1 :]]
         self.ops = nn.ModuleDict(
-            {str(v): NODE_OPERATIONS[names[v]](self.channels[v]) for v in range(1, last)}
+            {str(v): make_operation(operations, names[v], self.channels[v]) for v in range(1, last)}
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """What the output node holds."""
+        """Return what the output node holds.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, c_in, height, width)
+
+        Returns
+        -------
+        Tensor of shape (n, c_out, height, width)
+        """
         values: dict[int, Tensor] = {}
         for v in range(1, self.last + 1):
             arriving = [values[u] for u in self.sources[v]]
@@ -105,8 +145,10 @@ def nb101_network(
     cells: int = 3,
     classes: int = 10,
     in_channels: int = 3,
+    *,
+    operations: Mapping[str, Callable[[int], nn.Module]],
 ) -> nn.Sequential:
-    """The network of NAS-Bench-101 around a cell (Ying et al., 2019, figure 1).
+    """Return the network of NAS-Bench-101 around a cell (Ying et al., 2019, figure 1).
 
     A 3x3 stem; three stacks of `cells` cells at C, 2C and 4C channels, with 2x2 max pooling
     between them; global average pooling and a linear layer. Parameters are those published, with
@@ -117,6 +159,28 @@ def nb101_network(
     The weights start as in NAS-Bench-Suite-Zero: convolutions from He et al.'s normal weights (fan
     out), the classifier from a normal of deviation 0.01. (The benchmark itself was trained from
     truncated normal weights of variance 1 / fan in.)
+
+    Parameters
+    ----------
+    space : NB101
+    code : tuple of int
+        One architecture, as `from_codes` returns it.
+    width, cells : int
+        Channels C and cells per stage.
+    classes, in_channels : int
+        Outputs of the classifier and channels of the images.
+    operations : mapping of str to callable
+        What the names of operations stand for, such as `NODE_OPERATIONS`.
+
+    Returns
+    -------
+    torch.nn.Sequential
+        The last module is the classifier.
+
+    Raises
+    ------
+    ValueError
+        `width` is smaller than the number of nodes that share it, or an operation is missing.
     """
     layers: list[nn.Module] = [ConvBNReLU(in_channels, width, 3)]
     for stage in range(3):
@@ -124,7 +188,8 @@ def nb101_network(
         if stage:
             layers.append(nn.MaxPool2d(2, ceil_mode=True))
         for cell in range(cells):
-            layers.append(NodeCell(space, code, c_out if cell or not stage else c_out // 2, c_out))
+            c_in = c_out // 2 if stage and not cell else c_out
+            layers.append(NodeCell(space, code, c_in, c_out, operations=operations))
     network = nn.Sequential(*layers, *head(c_out, classes))
     he_weights(network)
     nn.init.normal_(network[-1].weight, std=0.01)

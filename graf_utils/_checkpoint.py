@@ -1,0 +1,195 @@
+"""The file of a long computation, one line per finished architecture, from which it goes on.
+
+The first line says what the file is and what its numbers depend on. A file that does not begin
+with such a line is somebody else's, and is neither written to nor shortened.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from graf_utils._checks import short
+from graf_utils._files import sweep, write_text
+
+__all__ = ["Checkpoint"]
+
+_KIND = "graf_utils: scores of architectures"
+_OTHER = "Name another file, or delete it."
+
+
+class Checkpoint:
+    """Finished rows of scores.
+
+    Parameters
+    ----------
+    path : path
+        The file; it is made if it is not there.
+    settings : dict of str to object
+        All that the numbers depend on, by a name for messages; of JSON's types.
+    scores : list of str
+        The numbers of a row: each finite, or NaN with its name in the row's ``error``.
+    seconds : list of str
+        The times of a row, finite numbers of at least 0.
+
+    Raises
+    ------
+    ValueError
+        The file is no checkpoint, or one of other settings; it stays as it is.
+    OSError
+        The file cannot be read or written.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        settings: dict[str, Any],
+        scores: list[str],
+        seconds: list[str],
+    ) -> None:
+        self.name, self.path = str(path), Path(path).resolve()
+        self.scores, self.seconds = scores, seconds
+        if self.path.is_dir():
+            raise ValueError(f"checkpoint={self.name!r} is a folder. Name a file in it.")
+        self.header = json.loads(json.dumps({"kind": _KIND, **settings}))
+        if self.path.exists() and self.path.stat().st_size:
+            self._check_header()
+            sweep(self.path)
+        else:
+            write_text(self.path, json.dumps(self.header) + "\n")
+
+    def _check_header(self) -> None:
+        """Raise ValueError unless the file is a checkpoint of these settings."""
+        with self.path.open("rb") as stream:
+            line = stream.readline(10_000_000)
+        header = _parsed(line) if line.endswith(b"\n") else None
+        if not isinstance(header, dict) or header.get("kind") != _KIND:
+            raise ValueError(
+                f"checkpoint={self.name!r} is no checkpoint of scores, and is left as it is. "
+                "Name another file."
+            )
+        if header != self.header:
+            names = [key for key in {**header, **self.header} if self._differs(header, key)]
+            raise ValueError(
+                f"checkpoint={self.name!r} holds scores of other settings than these: "
+                f"{', '.join(names)} changed. {_OTHER}"
+            )
+
+    def _differs(self, header: dict[str, Any], key: str) -> bool:
+        return key not in header or key not in self.header or header[key] != self.header[key]
+
+    def read(
+        self, to_code: Callable[[Any], tuple[Any, ...]]
+    ) -> dict[tuple[Any, ...], dict[str, Any]]:
+        """Return the finished rows; what a killed run left unfinished at the end is cut off.
+
+        Parameters
+        ----------
+        to_code : callable
+            From an architecture as JSON has it, lists instead of tuples, to the one that is meant;
+            raises ValueError if it is none.
+
+        Returns
+        -------
+        dict of architecture to row
+            A score that was NaN is NaN. A row whose numbers are damaged is left out, with a
+            warning.
+
+        Raises
+        ------
+        ValueError
+            A line is none of a checkpoint; nothing is cut off then.
+        """
+        text = self.path.read_bytes()
+        whole = text[: text.rfind(b"\n") + 1]
+        rows, damaged = {}, {}
+        for number, line in enumerate(whole.split(b"\n")[:-1], start=1):
+            if number == 1 or not line.strip():
+                continue
+            code, row = self._parsed_row(number, line, to_code)
+            if self._is_sound(row):
+                rows[code] = row | {name: math.nan for name in self.scores if row[name] is None}
+            else:
+                damaged[code] = number
+        self._warn([number for code, number in damaged.items() if code not in rows])
+        if len(whole) < len(text):
+            os.truncate(self.path, len(whole))
+        return rows
+
+    def _parsed_row(
+        self, number: int, line: bytes, to_code: Callable[[Any], tuple[Any, ...]]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The architecture and the row of a line, whose numbers are not yet checked."""
+        record = _parsed(line)
+        try:
+            code = to_code(record.pop("architecture"))
+        except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+            text = short(line.decode("utf-8", errors="replace"))
+            raise ValueError(
+                f"checkpoint={self.name!r}: line {number} is no architecture with its scores: "
+                f"{text}. Delete this line, or name another file."
+            ) from None
+        return code, record
+
+    def _warn(self, numbers: list[int]) -> None:
+        """Say which lines cannot be used."""
+        if numbers:
+            listed = ", ".join(map(str, numbers[:5])) + (", …" if len(numbers) > 5 else "")
+            warnings.warn(
+                f"checkpoint={self.name!r}: scores are missing or damaged in line {listed}; these "
+                "architectures are computed again.",
+                stacklevel=4,
+            )
+
+    def _is_sound(self, row: dict[str, Any]) -> bool:
+        """Tell whether a row has its columns, and in each what may stand there."""
+        if set(row) != {*self.scores, *self.seconds, "error"} or not isinstance(row["error"], str):
+            return False
+        times = all(_is_number(row[name]) and row[name] >= 0 for name in self.seconds)
+        return times and all(
+            f"{name}: " in row["error"] if row[name] is None else _is_number(row[name])
+            for name in self.scores
+        )
+
+    def append(self, architecture: tuple[Any, ...], row: dict[str, Any]) -> None:
+        """Add a finished row.
+
+        Parameters
+        ----------
+        architecture : tuple
+            Of whole numbers, or of such tuples.
+        row : dict of str to object
+            Scores, seconds and ``error``.
+
+        Raises
+        ------
+        OSError
+            The file cannot be written.
+        """
+        missing = {name: None for name in self.scores if math.isnan(row[name])}
+        line = json.dumps({"architecture": architecture, **row, **missing})
+        with self.path.open("a", encoding="utf-8") as stream:
+            stream.write(line + "\n")
+
+
+def _parsed(line: bytes) -> Any:
+    """What a line of JSON says; None if it is none."""
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_number(value: Any) -> bool:
+    """Tell whether a value is a finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond the floats
+        return False
