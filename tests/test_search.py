@@ -263,7 +263,7 @@ def wrong(**changes):
 
 BAD = {
     "features: rows": (
-        lambda: Candidates(SPACE, CELLS, np.zeros((4, 1))), ["features", "(4, 1)", "5 arch"]),
+        lambda: Candidates(SPACE, CELLS, np.zeros((4, 1))), ["features", "(4, 1)", "(5, n_features)"]),
     "features: NaN": (
         lambda: Candidates(SPACE, CELLS, [[0], [1], [np.nan], [2], [3]]), ["features", "finite"]),
     "repeats": (
