@@ -9,6 +9,7 @@ of a forest (joblib 1.6, distributed 2026.8; `tests/test_scale_out.py`).
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -21,8 +22,18 @@ from numpy.typing import NDArray
 
 __all__ = ["predict_in_order", "torch_alone", "unordered"]
 
-# PyTorch's random state and number of threads belong to the process.
-_TORCH = threading.RLock()
+
+@functools.cache
+def _torch_lock() -> Any:
+    """The one lock of the process, for PyTorch's random state and number of threads are its own.
+
+    It is behind a function because a lock cannot be described by `_keys.digest`, and what a cached
+    function keeps need not be.
+    """
+    return threading.RLock()
+
+
+_torch_lock()  # made now, while there is one thread
 
 
 @contextlib.contextmanager
@@ -35,7 +46,7 @@ def torch_alone() -> Iterator[None]:
     """
     import torch
 
-    with _TORCH:
+    with _torch_lock():
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
