@@ -102,9 +102,9 @@ def _whole(codes: NDArray[np.floating]) -> NDArray[np.int64]:
         n = codes.shape[1]
         raise ValueError(
             f"X holds {codes[row, column]} at row {row}, column {column}; its first {n} columns "
-            "are codes of architectures, which are whole numbers. Leave them as they are, and scale "
-            "or fill the features only: np.hstack([codes, scaled_features]). In a pipeline, scale "
-            f"with ColumnTransformer([('codes', 'passthrough', slice(0, {n}))], "
+            "are codes of architectures, which are whole numbers. Leave them as they are, and "
+            "scale or fill the features only: np.hstack([codes, scaled_features]). In a pipeline, "
+            f"scale with ColumnTransformer([('codes', 'passthrough', slice(0, {n}))], "
             "remainder=StandardScaler()). (This estimator scales features by itself.)"
         )
     return codes.astype(np.int64)
