@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from graf_utils.predictors.brpnas import GraphEncoder, _Packed, operation_graphs
+from graf_utils.predictors.brpnas import GraphEncoder, operation_graphs
+from graf_utils.predictors.brpnas.network import PackedGraphs
 from graf_utils.spaces import NB201
 
 
@@ -26,7 +27,7 @@ def main() -> None:
     args = parser.parse_args()
     space = NB201()
     graphs = operation_graphs(space.graph_batch(space.sample(1024, random_state=0)))
-    data = _Packed.of(graphs, np.empty((1024, 0)), "cpu")
+    data = PackedGraphs.of(graphs, np.empty((1024, 0)), "cpu")
     y = torch.randn(1024)
     torch.manual_seed(0)
     model = GraphEncoder(len(graphs.labels), 0, 600, 4, 0.2, "gcn", "unary")
@@ -53,8 +54,8 @@ def main() -> None:
     loop = (time.perf_counter() - start) / args.loop_batches * len(batches)
     fast = float(np.median(packed))
     print(
-        f"{torch.get_num_threads()} threads: packed {fast:.2f} s an epoch, best {min(packed):.2f}; "
-        f"a graph at a time {loop:.1f} s, ratio {loop / fast:.1f}"
+        f"{torch.get_num_threads()} threads: packed {fast:.2f} s per epoch, best "
+        f"{min(packed):.2f}; a graph at a time {loop:.1f} s, ratio {loop / fast:.1f}"
     )
 
 

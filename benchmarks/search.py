@@ -42,9 +42,9 @@ def main() -> None:
         for method, options in RUNS:
             start = time.process_time()
             run = search(pool, y, method, args.budget, random_state=seed, **options)
-            seconds, found = time.process_time() - start, run["best"].iloc[-1]
-            guidance = ", ".join(f"{k}={v}" for k, v in options.items())
-            rows.append([method, guidance, seconds, found])
+            seconds = time.process_time() - start
+            guidance = ", ".join(f"{name}={value}" for name, value in options.items())
+            rows.append([method, guidance, seconds, run["best"].iloc[-1]])
     frame = pd.DataFrame(rows, columns=["method", "guidance", "cpu_seconds", "best"])
     median = frame.groupby(["method", "guidance"], sort=False).median()
     median["ms per evaluation"] = 1000 * median["cpu_seconds"] / args.budget

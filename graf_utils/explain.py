@@ -20,7 +20,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
 
 from graf_utils import _checks
-from graf_utils._parallel import unordered
+from graf_utils._parallel import predict_in_order, unordered
 from graf_utils.encodings import encode
 from graf_utils.predictors import make_predictor
 from graf_utils.redundancy import redundant_groups
@@ -36,13 +36,14 @@ __all__ = [
 ]
 
 _REPEATS = 5  # shufflings of a column
+_AT_ONCE = 16  # groups of columns whose shufflings are predicted in one call
 
 
 # --- importances ----------------------------------------------------------------------------------
 
 
 def shap_values(model: Any, X: Any) -> NDArray[np.float64]:
-    """SHAP values of a fitted tree model, or of a pipeline that selects columns for one.
+    """Compute SHAP values of a fitted tree model, or of a pipeline that selects columns for one.
 
     The values are those of Tree SHAP with the trees' own path counts (Lundberg et al., 2020): with
     the model's mean prediction, the values of a row add up to its prediction.
@@ -52,6 +53,7 @@ def shap_values(model: Any, X: Any) -> NDArray[np.float64]:
     model : fitted regressor
         Forest, boosting, tree, or a pipeline of these behind feature selection.
     X : array-like of shape (n_rows, n_features)
+        The rows to explain, with the columns that the model was fitted on.
 
     Returns
     -------
@@ -61,7 +63,7 @@ def shap_values(model: Any, X: Any) -> NDArray[np.float64]:
     Raises
     ------
     ValueError
-        The model is not made of trees.
+        The model is not made of trees, or a step before it changes the columns.
     """
     import shap
 
@@ -95,11 +97,13 @@ def _seen(model: Any, n_features: int) -> tuple[NDArray[np.intp], Any]:
 
 
 def _shap(model: Any, x: Any, y: Any, members: list[Any], seed: int) -> list[Any]:
+    """Mean size of the SHAP values, added within a group with their signs."""
     values = shap_values(model, x)
     return [np.abs(values @ member).mean(axis=0) for member in members]
 
 
 def _impurity(model: Any, x: Any, y: Any, members: list[Any], seed: int) -> list[Any]:
+    """Share in the decrease of variance inside the trees."""
     columns, last = _seen(model, x.shape[1])
     if not hasattr(last, "feature_importances_"):
         raise ValueError(f"predictor {last!r:.80} is not made of trees. Use method 'permutation'.")
@@ -111,16 +115,19 @@ def _permutation(model: Any, x: Any, y: Any, members: list[Any], seed: int) -> l
     rng = np.random.default_rng(seed)
     orders = [rng.permutation(len(x)) for _ in range(_REPEATS)]
 
-    def taus(rows: list[NDArray[Any]]) -> NDArray[np.float64]:
-        predicted = np.reshape(model.predict(np.concatenate(rows)), (len(rows), -1))
+    def taus(tables: list[NDArray[Any]]) -> NDArray[np.float64]:
+        predicted = predict_in_order(model, np.concatenate(tables)).reshape(len(tables), -1)
         return np.nan_to_num([kendalltau(some, y).statistic for some in predicted])  # constant: 0
 
     def losses(groups: NDArray[np.bool_]) -> NDArray[np.float64]:
-        rows = [np.where(group, x[order], x) for group in groups for order in orders]
-        return taus([x])[0] - taus(rows).reshape(-1, _REPEATS).mean(axis=1)
+        shuffled = [np.where(group, x[order], x) for group in groups for order in orders]
+        return taus([x])[0] - taus(shuffled).reshape(-1, _REPEATS).mean(axis=1)
 
-    blocks = [np.array_split(m.T.astype(bool), -(-m.shape[1] // 16)) for m in members]
-    return [np.concatenate([losses(groups) for groups in some]) for some in blocks]
+    results = []
+    for member in members:
+        blocks = np.array_split(member.T.astype(bool), -(-member.shape[1] // _AT_ONCE))
+        results.append(np.concatenate([losses(groups) for groups in blocks]))
+    return results
 
 
 METHODS = {"shap": _shap, "impurity": _impurity, "permutation": _permutation}
@@ -130,7 +137,7 @@ METHODS = {"shap": _shap, "impurity": _impurity, "permutation": _permutation}
 def importances(
     table: Table,
     targets: str | Iterable[str],
-    encoding: str | pd.DataFrame = "zcp+graf",
+    encoding: str | pd.DataFrame | Callable[[Table], Any] | Mapping[str, Any] = "zcp+graf",
     predictor: str | Any = "rf",
     *,
     methods: str | Iterable[str] = "shap",
@@ -151,10 +158,12 @@ def importances(
     table : Table
     targets : str or sequence of str
         Columns of ``table.targets``.
-    encoding : str or DataFrame
-        A name for `graf_utils.encodings.encode`, or named columns with a row an architecture.
-    predictor : str or regressor
-        As in `graf_utils.evaluation.make_predictor`.
+    encoding : str, DataFrame, callable, or mapping of one name to these
+        A name for `graf_utils.encodings.encode`; named columns with one row per architecture, whose
+        index is its row numbers; or a function of the table that returns them. Without a name, a
+        frame is called ``"own"``, and a function by its own name.
+    predictor : str, regressor, or mapping of one name to a regressor
+        As in `graf_utils.predictors.make_predictor`.
     methods : str or sequence of str
         Of `METHODS`. ``"shap"`` is the mean size of the SHAP values, in the target's unit;
         ``"impurity"`` the share in the decrease of variance inside the trees, on training
@@ -182,33 +191,108 @@ def importances(
     Raises
     ------
     ValueError
-        An unknown name, a number out of range, or a predictor that a method cannot explain.
+        An unknown name, a number out of range, rows that do not fit, an architecture that is
+        repeated, or a predictor that a method cannot explain.
     """
     ys = {name: np.asarray(table.target(name)) for name in _checks.names("targets", targets)}
-    chosen = _checks.names("methods", methods)
-    if unknown := [name for name in chosen if name not in METHODS]:
-        raise ValueError(
-            f"methods={methods!r}: {unknown[0]!r} is unknown; it must be one of {list(METHODS)}."
-            f"{_checks.nearest(unknown[0], METHODS)}"
-        )
-    _checks.whole_numbers("train_size", train_size, 1, len(table) - 2, "networks in the table")
-    _checks.whole_numbers("n_explained", n_explained, 2, 10**9, "networks")
+    functions = _functions(methods)
+    _refuse_repeats(table)
+    size = _one_number("train_size", train_size, 1, len(table) - 2, "networks in the table")
+    n_explained = _one_number("n_explained", n_explained, 2, 10**9, "networks")
     seeds = _checks.whole_numbers("data_seeds", data_seeds, 0, 2**32 - 1, "seeds")
-    frame = encode(table, encoding) if isinstance(encoding, str) else pd.DataFrame(encoding)
-    label = encoding if isinstance(encoding, str) else "own"
-    x, model = _checks.matrix(f"encoding {label!r}", frame, len(table)), make_predictor(predictor)
+    encoding_name, frame = _read_encoding(table, encoding)
+    x = _checks.matrix(f"encoding {encoding_name!r}", frame, len(table))
+    predictor_name, model = _read_predictor(predictor)
     groups = [{name: [name] for name in frame}]
-    groups += [] if threshold is None else [redundant_groups(frame, threshold)]
-    settings = {"table": table.name, "source": table.source, "target": "", "encoding": label}
-    settings["predictor"] = predictor if isinstance(predictor, str) else type(model).__name__
-    settings["train_size"] = train_size
+    if threshold is not None:
+        groups.append(redundant_groups(frame, threshold))
+    setting = {
+        "table": table.name,
+        "source": table.source,
+        "target": "",
+        "encoding": encoding_name,
+        "predictor": predictor_name,
+        "train_size": size,
+    }
     calls = [
-        (model, x, y, groups, chosen, n_explained, settings | {"target": name, "data_seed": seed})
+        (model, x, y, groups, functions, n_explained, setting | {"target": name, "data_seed": seed})
         for name, y in ys.items()
         for seed in seeds
     ]
-    found = dict(unordered(_explain, calls, n_jobs))
-    return pd.concat([found[number] for number in range(len(calls))], ignore_index=True)
+    parts = dict(unordered(_explain, calls, n_jobs))
+    return pd.concat([parts[number] for number in range(len(calls))], ignore_index=True)
+
+
+def _functions(methods: Any) -> dict[str, Callable[..., Any]]:
+    """The methods by name; the functions themselves, for workers do not see what was added here."""
+    names = _checks.names("methods", methods)
+    for name in names:
+        if name not in METHODS:
+            raise ValueError(
+                f"methods={methods!r}: {name!r} is unknown; it must be one of {list(METHODS)}."
+                f"{_checks.nearest(name, METHODS)}"
+            )
+    return {name: METHODS[name] for name in names}
+
+
+def _one_number(argument: str, value: Any, low: int, high: int, unit: str) -> int:
+    """One whole number in a range."""
+    numbers = _checks.whole_numbers(argument, value, low, high, unit)
+    if len(numbers) > 1:
+        raise ValueError(f"{argument}={value!r} must be one number. Call once for each.")
+    return numbers[0]
+
+
+def _refuse_repeats(table: Table) -> None:
+    """Refuse a table in which networks that were fitted on could be explained as unseen."""
+    repeats = len(table) - len(np.unique(table.codes, axis=0))
+    if repeats:
+        raise ValueError(
+            f"table {table.name!r} holds {repeats} architectures again, which would stand in the "
+            "train set and among the rest. Keep each once: table.subset(np.unique(table.codes, "
+            "axis=0, return_index=True)[1])."
+        )
+
+
+def _read_encoding(table: Table, encoding: Any) -> tuple[str, pd.DataFrame]:
+    """The name of an encoding and its columns, in the order of the table."""
+    name = None
+    if isinstance(encoding, Mapping):
+        name, encoding = _only("encoding", encoding)
+    if isinstance(encoding, str):
+        return name or encoding, encode(table, encoding)
+    if callable(encoding):
+        name = name or getattr(encoding, "__name__", "own")
+        encoding = encoding(table)
+    name = name or "own"
+    what = f"encoding {name!r}"
+    _checks.matrix(what, encoding, len(table))
+    frame = pd.DataFrame(_checks.in_order(what, encoding, len(table)))
+    if not frame.columns.is_unique:
+        twice = frame.columns[frame.columns.duplicated()][0]
+        raise ValueError(f"{what} has two columns {twice!r}. Name each column once.")
+    return name, frame
+
+
+def _read_predictor(predictor: Any) -> tuple[str, Any]:
+    """The name of a predictor and a fresh regressor."""
+    name = None
+    if isinstance(predictor, Mapping):
+        name, predictor = _only("predictor", predictor)
+    model = make_predictor(predictor)
+    if name is None:
+        name = predictor if isinstance(predictor, str) else type(model).__name__
+    return name, model
+
+
+def _only(argument: str, value: Mapping[str, Any]) -> tuple[str, Any]:
+    """The one entry of a mapping."""
+    if len(value) != 1:
+        raise ValueError(
+            f"{argument} is a mapping of {len(value)} names {list(value)[:5]}; it must hold one. "
+            "Call once for each, and put the frames together with pd.concat."
+        )
+    return next(iter(value.items()))
 
 
 def _member(names: list[str], groups: Mapping[str, Sequence[str]]) -> NDArray[np.float64]:
@@ -217,27 +301,39 @@ def _member(names: list[str], groups: Mapping[str, Sequence[str]]) -> NDArray[np
 
 
 def _explain(
-    model: Any, x: Any, y: Any, groups: list[Any], methods: list[str], n: int, what: dict[str, Any]
+    model: Any,
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    groups: list[dict[str, list[str]]],
+    functions: dict[str, Callable[..., Any]],
+    n_explained: int,
+    setting: dict[str, Any],
 ) -> pd.DataFrame:
     """Fit on one train set and take the importances, of the columns and of their groups."""
-    seed, parts = what["data_seed"], []
+    seed = setting["data_seed"]
     train, test = train_test_split(
-        np.arange(len(y)), train_size=what["train_size"], random_state=seed
+        np.arange(len(y)), train_size=setting["train_size"], random_state=seed
     )
     fitted = clone(model).fit(x[train], y[train])
-    rows = np.random.default_rng(seed).permutation(test)[:n]
+    rows = np.random.default_rng(seed).permutation(test)[:n_explained]
     members = [_member(list(groups[0]), some) for some in groups]
-    for method in methods:
-        found = METHODS[method](fitted, x[rows], y[rows], members, seed)
-        for grouped, (names, values) in enumerate(zip(groups, found, strict=True)):
-            part = what | {"method": method, "grouped": bool(grouped), "feature": list(names)}
-            part |= {"importance": values, "rank": rankdata(-values) - 1}
-            parts.append(pd.DataFrame(part))
+    parts = []
+    for method, function in functions.items():
+        results = function(fitted, x[rows], y[rows], members, seed)
+        for grouped, (names, values) in enumerate(zip(groups, results, strict=True)):
+            columns = {
+                "method": method,
+                "grouped": bool(grouped),
+                "feature": list(names),
+                "importance": values,
+                "rank": rankdata(-values) - 1,
+            }
+            parts.append(pd.DataFrame(setting | columns))
     return pd.concat(parts)
 
 
 def mean_ranks(found: pd.DataFrame, by: Iterable[str] = ()) -> pd.DataFrame:
-    """Mean rank of each feature over the train sets, best first.
+    """Return the mean rank of each feature over the train sets, best first.
 
     Parameters
     ----------
@@ -250,10 +346,26 @@ def mean_ranks(found: pd.DataFrame, by: Iterable[str] = ()) -> pd.DataFrame:
     -------
     DataFrame
         For each setting and feature ``mean_rank, std_rank, n`` (train sets) and ``importance``
-        (mean).
+        (mean), sorted by setting and mean rank.
+
+    Raises
+    ------
+    ValueError
+        By default: a feature has two ranks for one setting and data seed, so that different things
+        go by one name.
     """
-    by = list(by) or [c for c in found if c not in ("data_seed", "feature", "importance", "rank")]
-    groups = found.groupby([*by, "feature"], sort=False)
+    by = [by] if isinstance(by, str) else list(by)
+    if not by:
+        by = [c for c in found if c not in ("data_seed", "feature", "importance", "rank")]
+        repeated = found.duplicated([*by, "feature", "data_seed"])
+        if repeated.any():
+            first = found[repeated].iloc[0]
+            raise ValueError(
+                f"found has two ranks of {first['feature']!r} for data seed {first['data_seed']} "
+                "in one setting, such as two encodings of one name. Name them apart, as in "
+                "importances(encoding={'mine': ...}), or name the settings in `by`."
+            )
+    groups = found.groupby([*by, "feature"], sort=False, dropna=False)
     means = groups["rank"].agg(mean_rank="mean", std_rank="std", n="size")
     means = means.assign(importance=groups["importance"].mean()).reset_index()
     return means.sort_values([*by, "mean_rank"], ignore_index=True)
@@ -269,7 +381,7 @@ def what_if(
     space: str | SearchSpace = "nb201",
     groups: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Predicted gain of each single change of an architecture, and the features that carry it.
+    """Predict the gain of each single change of an architecture, and the features that carry it.
 
     SHAP values add up to the prediction, so that their difference between the changed and the
     original architecture adds up to the gain: it says which features the predictor gives the
@@ -280,24 +392,29 @@ def what_if(
     model : fitted model of trees
         As in `shap_values`.
     architecture : tuple or str
+        One architecture, in any form that the space reads.
     features : callable
-        From a list of architectures to the columns the model was fitted on, a row each.
+        From a list of architectures to a frame of the columns the model was fitted on, one row for
+        each, in order.
     space : str or SearchSpace
+        The space of the architecture.
     groups : mapping, optional
-        Groups of columns from `redundant_groups`, whose shares are added.
+        Groups of columns from `redundant_groups`, whose shares are added; every column in one.
 
     Returns
     -------
     changes : DataFrame
-        One row per neighbour of the architecture, the largest gain first: ``position, before,
-        after, architecture, predicted, gain``, the last two in the unit of the target.
+        One row per neighbour of the architecture (`SearchSpace.neighbours`), the largest gain
+        first: ``position, before, after, architecture, predicted, gain``, the last two in the unit
+        of the target.
     carriers : DataFrame
-        Rows as in `changes`; a column for each feature (group); a row adds up to the gain.
+        Rows as in `changes`; one column per feature (group); a row adds up to the gain.
 
     Raises
     ------
     ValueError
-        No single change is valid, or the features do not fit.
+        No single change is valid, the features do not fit, or the groups do not hold each column
+        once.
     """
     space = get_space(space)
     (code,) = space.to_codes([architecture])
@@ -307,23 +424,60 @@ def what_if(
             f"architecture={architecture!r} has no valid single change in {space.name}. Choose "
             "another."
         )
-    frame = features(space.from_codes([code, *codes]))
-    if not isinstance(frame, pd.DataFrame) or len(frame) != len(codes) + 1:
+    frame = _features_of(space.from_codes([code, *codes]), features)
+    groups = {name: [name] for name in frame} if groups is None else groups
+    _check_groups(groups, list(frame))
+    x = frame.to_numpy(dtype=float)
+    predicted, explained = predict_in_order(model, x), shap_values(model, x)
+    carriers = (explained[1:] - explained[0]) @ _member(list(frame), groups)
+    changes = _changes(space, code, codes)
+    changes["predicted"] = predicted[1:]
+    changes["gain"] = predicted[1:] - predicted[0]
+    order = np.argsort(-changes["gain"].to_numpy(), kind="stable")
+    return (
+        changes.iloc[order].reset_index(drop=True),
+        pd.DataFrame(carriers[order], columns=list(groups)),
+    )
+
+
+def _features_of(
+    architectures: list[tuple[Any, ...]], features: Callable[[list[Any]], pd.DataFrame]
+) -> pd.DataFrame:
+    """The features of some architectures, one row for each, in order."""
+    frame = features(architectures)
+    if not isinstance(frame, pd.DataFrame) or len(frame) != len(architectures):
         raise ValueError(
             f"features gave {type(frame).__name__} of shape {np.shape(frame)} for "
-            f"{len(codes) + 1} architectures; it must give a DataFrame with a row for each."
+            f"{len(architectures)} architectures; it must give a DataFrame with a row for each."
         )
-    x = frame.to_numpy(dtype=float)
-    predicted, explained = np.asarray(model.predict(x), dtype=float), shap_values(model, x)
-    groups = {name: [name] for name in frame} if groups is None else groups
-    carried = (explained[1:] - explained[0]) @ _member(list(frame), groups)
+    if not frame.index.equals(pd.RangeIndex(len(frame))):
+        raise ValueError(
+            f"features gave rows with the index {list(frame.index[:3])}, ...; row i must describe "
+            "architecture i. Put them in that order, and return frame.reset_index(drop=True)."
+        )
+    return frame
+
+
+def _check_groups(groups: Mapping[str, Sequence[str]], columns: list[str]) -> None:
+    """Refuse groups in which the shares of the columns would not add up."""
+    members = [name for group in groups.values() for name in group]
+    if sorted(map(str, members)) != sorted(map(str, columns)):
+        missing = [name for name in columns if name not in members]
+        wrong = [name for name in members if name not in columns or members.count(name) > 1]
+        raise ValueError(
+            f"groups must hold each of the {len(columns)} columns of the features once; they lack "
+            f"{missing[:3]} and hold {wrong[:3]} wrongly. Pass redundant_groups(X) of the columns "
+            "that the model was fitted on."
+        )
+
+
+def _changes(space: SearchSpace, code: NDArray[Any], codes: NDArray[Any]) -> pd.DataFrame:
+    """Where each of some neighbours differs from an architecture, and how."""
     position = (codes != code).argmax(axis=1)
     entries = np.column_stack([code[position], codes[np.arange(len(codes)), position]])
-    names = dict(enumerate(space.operations)) if isinstance(space, CellSpace) else {}
-    changes = pd.DataFrame(entries, columns=["before", "after"]).replace(names)
+    changes = pd.DataFrame(entries, columns=["before", "after"])
+    if isinstance(space, CellSpace):
+        changes = changes.replace(dict(enumerate(space.operations)))
     changes.insert(0, "position", np.array(space.position_names())[position])
     changes["architecture"] = space.from_codes(codes)
-    changes["predicted"], changes["gain"] = predicted[1:], predicted[1:] - predicted[0]
-    order = np.argsort(-changes["gain"].to_numpy(), kind="stable")
-    carriers = pd.DataFrame(carried, columns=list(groups))
-    return tuple(f.iloc[order].reset_index(drop=True) for f in (changes, carriers))
+    return changes

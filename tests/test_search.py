@@ -263,31 +263,42 @@ def wrong(**changes):
 
 BAD = {
     "features: rows": (
-        lambda: Candidates(SPACE, CELLS, np.zeros((4, 1))), ["features", "(4, 1)", "5 arch"]),
+        lambda: Candidates(SPACE, CELLS, np.zeros((4, 1))),
+        ["features", "(4, 1)", "(5, n_features)"],
+    ),
     "features: NaN": (
-        lambda: Candidates(SPACE, CELLS, [[0], [1], [np.nan], [2], [3]]), ["features", "finite"]),
+        lambda: Candidates(SPACE, CELLS, [[0], [1], [np.nan], [2], [3]]),
+        ["features", "finite"],
+    ),
     "repeats": (
-        lambda: Candidates(SPACE, [*CELLS, CELLS[0]], np.zeros((6, 1))), ["1 repeats", "Drop"]),
+        lambda: Candidates(SPACE, [*CELLS, CELLS[0]], np.zeros((6, 1))),
+        ["1 repeats", "Drop"],
+    ),
     "method": (wrong(method="evolutoin"), ["'evolutoin'", "Did you mean 'evolution'"]),
     "start": (wrong(start="k-center"), ["'k-center'", "Did you mean 'k-centre'"]),
-    "guided": (
-        wrong(method="predictor", guided=True), ["guided=True", "'evolution' or 'local'"]),
+    "guided": (wrong(method="predictor", guided=True), ["guided=True", "'evolution' or 'local'"]),
     "budget": (wrong(budget=244), ["budget=244", "243 candidates"]),
     "n_initial": (wrong(n_initial=1), ["n_initial=1", "2 <= n_initial"]),
     "batch_size": (wrong(batch_size=0), ["batch_size=0", "batch_size >= 1"]),
     "objective: rows": (wrong(objective=np.zeros(3)), ["objective", "3 rows", "243 candidates"]),
     "objective: NaN": (wrong(objective=np.full(243, np.nan)), ["objective", "not finite"]),
     "objective: returned": (
-        wrong(objective=lambda cells: [1.0]), ["objective", "1 rows", "20 architectures"]),
+        wrong(objective=lambda cells: [1.0]),
+        ["objective", "1 rows", "20 architectures"],
+    ),
     "test: rows": (wrong(test=np.zeros(2)), ["test", "(2,)", "243"]),
     "cost: infinite": (wrong(cost=np.full(243, np.inf)), ["cost", "finite", "243"]),
     "test: two objectives": (
-        wrong(objective=np.zeros((243, 2)), test=np.zeros(243)), ["test", "one objective"]),
+        wrong(objective=np.zeros((243, 2)), test=np.zeros(243)),
+        ["test", "one objective"],
+    ),
     "k": (lambda: k_centre(np.zeros((3, 2)), 5), ["k=5", "1..3"]),
     "points: NaN": (lambda: pareto_front([[1, np.nan]]), ["values", "finite"]),
     "points: three": (
-        lambda: hypervolume([[1, 2, 3]], (0, 0)), ["values", "(1, 3)", "two objectives"]),
-}  # fmt: skip
+        lambda: hypervolume([[1, 2, 3]], (0, 0)),
+        ["values", "(1, 3)", "two objectives"],
+    ),
+}
 
 
 @pytest.mark.parametrize("what", BAD)

@@ -1,6 +1,6 @@
 """Search for good architectures on a table or any callable, with and without GRAF to guide it.
 
-One function, `search`, runs every method of `METHODS` and returns an anytime curve: one row an
+One function, `search`, runs every method of `METHODS` and returns an anytime curve: one row per
 evaluation, with the incumbent chosen on what the search has seen. Three ways to use features are
 options of every method: a restricted space, guided mutations, and a diverse start.
 """

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
+from graf_utils import _checks
 from graf_utils.encodings import encode
 from graf_utils.redundancy import distinct_columns
 from graf_utils.spaces import SearchSpace
@@ -26,80 +30,142 @@ class Candidates:
     Parameters
     ----------
     space : SearchSpace
+        The space of the architectures.
     architectures : sequence of length n
         All of a space that can be listed, or a sample of one that cannot; no repeats.
     features : DataFrame or array of shape (n, n_features)
-        What predictors and guidance see, for example ``encode(table, "graf")``.
+        What predictors and guidance see, for example ``encode(table, "graf")``. The index of a
+        frame is its row numbers: a frame in another order is put in order.
+
+    Attributes
+    ----------
+    codes : ndarray of shape (n, code_length)
+        The architectures as codes of the space.
 
     Raises
     ------
     ValueError
-        Rows do not fit, a feature is not finite, or an architecture stands there twice.
+        The rows do not fit, a feature is not finite, or an architecture is repeated.
     """
 
     space: SearchSpace
     architectures: list[Any]
     features: pd.DataFrame
-    codes: NDArray[np.int8] = field(init=False, repr=False)
+    codes: NDArray[np.integer] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        codes, frame = self.space.to_codes(self.architectures), pd.DataFrame(self.features)
-        if len(frame) != len(codes) or not np.isfinite(frame.to_numpy(dtype=float)).all():
-            raise ValueError(
-                f"features has shape {frame.shape} for {len(codes)} architectures; it must hold a "
-                "row of finite numbers for each. Encode the same list, and fill what is missing."
-            )
-        if (repeats := len(codes) - len(np.unique(codes, axis=0))) > 0:
+        _check_index(self.architectures)
+        codes = self.space.to_codes(self.architectures)
+        _checks.matrix("features", self.features, len(codes))
+        features = pd.DataFrame(_checks.in_order("features", self.features, len(codes)))
+        repeats = len(codes) - len(np.unique(codes, axis=0))
+        if repeats:
             raise ValueError(
                 f"architectures holds {repeats} repeats; each candidate must stand there once. "
                 "Drop the repeats, and the same rows of features."
             )
         object.__setattr__(self, "architectures", self.space.from_codes(codes))
-        object.__setattr__(self, "features", frame.reset_index(drop=True))
+        object.__setattr__(self, "features", features.reset_index(drop=True))
         object.__setattr__(self, "codes", codes)
 
     @classmethod
-    def of(cls, table: Table, encoding: str = "graf") -> Candidates:
-        """The architectures of a table, encoded as in `graf_utils.encodings.encode`."""
-        return cls(table.space, table.codes, encode(table, encoding))
+    def of(
+        cls, table: Table, encoding: str | pd.DataFrame | Callable[[Table], Any] = "graf"
+    ) -> Candidates:
+        """Return the architectures of a table with an encoding of them.
+
+        Parameters
+        ----------
+        table : Table
+            The candidates, in its order.
+        encoding : str, DataFrame, array or callable
+            A name for `graf_utils.encodings.encode`, numbers with one row per architecture, or a
+            function of the table that returns them.
+
+        Returns
+        -------
+        Candidates
+
+        Raises
+        ------
+        ValueError
+            As for new `Candidates`, or the encoding is unknown.
+        """
+        if isinstance(encoding, str):
+            features = encode(table, encoding)
+        elif callable(encoding):
+            features = encoding(table)
+        else:
+            features = encoding
+        return cls(table.space, table.codes, features)
 
     def __len__(self) -> int:
         return len(self.architectures)
 
     @cached_property
     def matrix(self) -> NDArray[np.float32]:
-        """The distinct features, (n, n_distinct), as a forest reads them."""
+        """The distinct features, of shape (n, n_distinct), as a forest reads them."""
         values = self.features.to_numpy(dtype=np.float32)
         keep = distinct_columns(values)
         return np.ascontiguousarray(values[:, keep if len(keep) else [0]])
 
     @cached_property
     def _row_of(self) -> dict[bytes, int]:
+        """The row of each code, by its bytes."""
         return row_numbers(self.codes)
 
     def neighbours(self, index: int) -> NDArray[np.intp]:
-        """Candidates nearest to one in the entries of the code that differ, itself left out.
+        """Find the candidates nearest to one, by the number of entries of the code that differ.
 
-        Where the whole space is listed these are the architectures that differ in one entry.
+        Where the whole space is listed these are the architectures that differ in one entry. In a
+        space whose architectures may have one entry more (TransNAS-Bench-101-macro), an entry more
+        or less counts as one that differs.
+
+        Parameters
+        ----------
+        index : int
+            Row of the candidate, which is left out.
+
+        Returns
+        -------
+        ndarray of int
+            Rows of the neighbours, sorted.
         """
-        changed = self.space.neighbours(self.architectures[index], valid_only=False)
-        rows = locate(changed, self._row_of)
-        if (rows >= 0).any():
-            return np.sort(rows[rows >= 0])
+        lengths = sorted(self.space.lengths)
+        if all(longer - shorter > 1 for shorter, longer in pairwise(lengths)):
+            changed = self.space.neighbours(self.architectures[index], valid_only=False)
+            rows = locate(changed.astype(self.codes.dtype, copy=False), self._row_of)
+            rows = rows[rows >= 0]
+            if len(rows):
+                return np.sort(rows)
         distance = (self.codes != self.codes[index]).sum(axis=1)
         distance[index] = self.space.code_length + 1
         return np.flatnonzero(distance == distance.min())
 
 
+def _check_index(architectures: Any) -> None:
+    """Refuse a pandas object of architectures whose index says another order than its rows."""
+    if not isinstance(architectures, pd.Series | pd.DataFrame):
+        return
+    if not architectures.index.equals(pd.RangeIndex(len(architectures))):
+        raise ValueError(
+            f"the index of architectures begins with {list(architectures.index[:3])}; candidates "
+            "are numbered 0, 1, ... as they stand. Pass architectures.to_numpy() as architectures, "
+            "and as features, if they are a frame with that index, "
+            "features.loc[architectures.index].to_numpy()."
+        )
+
+
 def k_centre(X: Any, k: int, random_state: Any = None) -> NDArray[np.intp]:
-    """Rows that cover a set: each next one is the farthest from those chosen (Gonzalez, 1985).
+    """Choose rows that cover a set: each next one is the farthest from those chosen.
 
     Columns are scaled to unit variance. The largest distance of a row to its nearest chosen one is
-    at most twice that of the best choice of `k` rows.
+    at most twice that of the best choice of `k` rows (Gonzalez, 1985).
 
     Parameters
     ----------
     X : array-like of shape (n, n_features)
+        Finite numbers.
     k : int
         Rows to choose, 1 to n.
     random_state : int, RandomState or None
@@ -108,11 +174,24 @@ def k_centre(X: Any, k: int, random_state: Any = None) -> NDArray[np.intp]:
     Returns
     -------
     ndarray of shape (k,)
-        Indices in the order of choice, without repeats.
+        Positions of the rows in the order of choice, without repeats.
+
+    Raises
+    ------
+    ValueError
+        X is no matrix of finite numbers, or `k` is no whole number from 1 to n.
     """
     x = np.asarray(X, dtype=float)
-    if x.ndim != 2 or not 1 <= k <= len(x):
-        raise ValueError(f"k={k!r} rows of X with shape {x.shape}; k must lie in 1..{len(x)}.")
+    try:
+        fits = x.ndim == 2 and 1 <= operator.index(k) <= len(x)
+    except TypeError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"k={k!r} rows of X with shape {x.shape}; X must be a matrix, and k a whole number in "
+            f"1..{len(x) if x.ndim else 0}."
+        )
+    x = _checks.matrix("X", x, len(x))
     rng = check_random_state(random_state)
     spread = x.std(axis=0)
     x = (x - x.mean(axis=0)) / np.where(spread > 0, spread, 1)

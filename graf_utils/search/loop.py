@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import operator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from graf_utils._checks import nearest
+from graf_utils import _checks
 from graf_utils.search.candidates import Candidates, k_centre
 from graf_utils.search.methods import METHODS, History
+from graf_utils.search.objectives import Objectives, column_of
 
 __all__ = ["STARTS", "search"]
 
@@ -55,17 +56,21 @@ def search(
     Parameters
     ----------
     candidates : Candidates
-    objective : array-like of shape (n,) or (n, n_objectives), or callable
-        What is to be raised, for each candidate; turn the sign of a cost. A callable is given a
-        list of architectures and returns a row for each. With several objectives, an augmented
-        Tchebycheff function of them is raised, with new random weights for every proposal (local
-        search: from restart to restart), as in ParEGO (Knowles, 2006).
+        What may be evaluated, with features.
+    objective : array-like of shape (n,) or (n, n_objectives), mapping, or callable
+        What is to be raised, for each candidate; turn the sign of a cost. The index of a pandas
+        object is the row of the candidate. A callable is given a list of architectures and returns
+        one row for each. With several objectives, an augmented Tchebycheff function of them is
+        raised, with new random weights for every proposal (local search: from restart to restart),
+        as in ParEGO (Knowles, 2006).
     method : str
         Of `METHODS`.
     budget : int
         Evaluations in all, `n_initial` included.
-    n_initial, batch_size : int
-        First evaluations, at least 2; evaluations after which forest and guidance are learnt anew.
+    n_initial : int
+        First evaluations, at least 2.
+    batch_size : int
+        Evaluations after which forest and guidance are learnt anew.
     start : {"random", "k-centre"}
         Draw the first ones at random, or far from each other in the features (`k_centre`).
     restrict : bool
@@ -79,19 +84,21 @@ def search(
     cost : array-like of shape (n,), optional
         What an evaluation costs, for example training time; by default 1.
     random_state : int, RandomState or None
+        Fixes all that is drawn.
 
     Returns
     -------
     DataFrame
-        A row an evaluation: ``evaluation`` (from 1), ``candidate`` (row), the objective under its
-        column name or ``value``, and ``cost`` spent so far. With one objective also ``best``, the
-        highest value so far, ``incumbent``, the candidate that has it (the first, if several), and
-        with `test` its ``test`` value.
+        One row per evaluation: ``evaluation`` (from 1), ``candidate`` (row), the objective under
+        its column name or ``value``, and ``cost`` spent so far. With one objective also ``best``,
+        the highest value so far, ``incumbent``, the candidate that has it (the first, if several),
+        and with `test` its ``test`` value.
 
     Raises
     ------
     ValueError
-        An unknown name, a number out of range, or an objective that is not finite.
+        An unknown name, a number out of range, an index that is not the rows of the candidates, or
+        an objective that is not finite: a failed evaluation is never passed over.
 
     Examples
     --------
@@ -102,43 +109,78 @@ def search(
     >>> len(run), bool(run["best"].is_monotonic_increasing)
     (50, True)
     """
-    for name, given, known in (("method", method, METHODS), ("start", start, STARTS)):
-        if given not in known:
-            raise ValueError(
-                f"{name}={given!r} is unknown; it must be one of {list(known)}."
-                f"{nearest(given, known)}"
-            )
+    _check_options(candidates, method, start, restrict, guided)
+    budget, n_initial, batch_size = _sizes(candidates, budget, n_initial, batch_size)
+    n = len(candidates)
+    objectives = Objectives(candidates, objective)
+    test = None if test is None else column_of("test", test, n)
+    spent = np.ones(n) if cost is None else column_of("cost", cost, n)
+
+    history = History(candidates, batch_size, restrict, guided, random_state)
+    first = _first(history, start, n_initial)
+    history.add(first, objectives.ask(first))
+    if test is not None and len(objectives.names) > 1:
+        raise ValueError(
+            f"test reports the incumbent of one objective; here are {len(objectives.names)}. Leave "
+            "it out."
+        )
+    proposals = METHODS[method](history)
+    while len(history.order) < budget:
+        rows = next(proposals)[: budget - len(history.order)]
+        history.add(rows, objectives.ask(rows))
+    return _curve(history, objectives.names, test, spent)
+
+
+def _check_options(candidates: Any, method: Any, start: Any, restrict: Any, guided: Any) -> None:
+    """Check what is no number, before anything is evaluated."""
+    if not isinstance(candidates, Candidates):
+        raise ValueError(
+            f"candidates is {type(candidates).__name__}; it must be Candidates. Write "
+            "Candidates.of(table, 'graf')."
+        )
+    _checks.choice("method", method, METHODS)
+    _checks.choice("start", start, STARTS)
+    for name, value in (("restrict", restrict), ("guided", guided)):
+        if not isinstance(value, bool | np.bool_):
+            raise ValueError(f"{name}={value!r} must be True or False.")
     if guided and method not in ("evolution", "local"):
         raise ValueError(
             f"guided=True orders neighbours, which method={method!r} does not visit. Use "
             "'evolution' or 'local', or restrict=True."
         )
-    if not (2 <= n_initial <= budget <= len(candidates)) or batch_size < 1:
-        raise ValueError(
-            f"budget={budget}, n_initial={n_initial}, batch_size={batch_size} with "
-            f"{len(candidates)} candidates: 2 <= n_initial <= budget <= candidates and "
-            "batch_size >= 1 must hold."
-        )
-    names, ask = _objective(candidates, objective)
-    test = None if test is None else _column("test", test, len(candidates))
-    spent = np.ones(len(candidates)) if cost is None else _column("cost", cost, len(candidates))
 
-    history = History(candidates, batch_size, restrict, guided, random_state)
+
+def _sizes(
+    candidates: Candidates, budget: Any, n_initial: Any, batch_size: Any
+) -> tuple[int, int, int]:
+    """The numbers of evaluations, checked."""
+    try:
+        sizes = operator.index(budget), operator.index(n_initial), operator.index(batch_size)
+        fits = 2 <= sizes[1] <= sizes[0] <= len(candidates) and sizes[2] >= 1
+    except TypeError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"budget={budget!r}, n_initial={n_initial!r}, batch_size={batch_size!r} with "
+            f"{len(candidates)} candidates: they must be whole numbers, and 2 <= n_initial <= "
+            "budget <= candidates and batch_size >= 1 must hold."
+        )
+    return sizes
+
+
+def _first(history: History, start: str, n_initial: int) -> list[int]:
+    """The rows of the candidates to begin with."""
     if start == "k-centre":
-        first = k_centre(candidates.matrix, n_initial, history.rng).tolist()
-    else:
-        first = history.rng.choice(len(candidates), n_initial, replace=False).tolist()
-    history.add(first, ask(first))
-    if test is not None and len(names) > 1:
-        raise ValueError(
-            f"test reports the incumbent of one objective; here are {len(names)}. Leave it out."
-        )
-    proposals = METHODS[method](history)
-    while len(history.order) < budget:
-        indices = next(proposals)[: budget - len(history.order)]
-        history.add(indices, ask(indices))
+        return k_centre(history.candidates.matrix, n_initial, history.rng).tolist()
+    return history.rng.choice(len(history.candidates), n_initial, replace=False).tolist()
 
-    frame = pd.DataFrame({"evaluation": np.arange(1, budget + 1), "candidate": history.order})
+
+def _curve(
+    history: History, names: list[str], test: NDArray[Any] | None, spent: NDArray[np.float64]
+) -> pd.DataFrame:
+    """The frame of a finished search: one row per evaluation."""
+    numbers = np.arange(1, len(history.order) + 1)
+    frame = pd.DataFrame({"evaluation": numbers, "candidate": history.order})
     frame[names] = np.array(history.values)
     if len(names) == 1:
         frame["best"] = frame[names[0]].cummax()
@@ -147,57 +189,3 @@ def search(
         if test is not None:
             frame["test"] = test[frame["incumbent"]]
     return frame.assign(cost=spent[frame["candidate"]].cumsum())
-
-
-def _column(name: str, values: Any, n: int) -> NDArray[np.float64]:
-    values = np.asarray(values, dtype=float)
-    if values.shape != (n,) or not np.isfinite(values).all():
-        raise ValueError(
-            f"{name} has shape {values.shape}; it must be a finite number for each of the {n} "
-            "candidates."
-        )
-    return values
-
-
-def _objective(
-    candidates: Candidates, objective: Any
-) -> tuple[list[str], Callable[[list[int]], NDArray[np.float64]]]:
-    """Names of the objectives, and a function from indices to checked values."""
-    if callable(objective):
-        names: list[str] = []
-    else:
-        given = pd.DataFrame(objective)
-        if len(given) != len(candidates):
-            raise ValueError(
-                f"objective has {len(given)} rows for {len(candidates)} candidates; give each one."
-            )
-        names, known = _named_columns(objective, given.shape[1]), given.to_numpy(dtype=float)
-
-    def ask(indices: list[int]) -> NDArray[np.float64]:
-        if not callable(objective):
-            values = known[indices]
-        else:
-            asked = [candidates.architectures[i] for i in indices]
-            found = objective(asked)
-            values = pd.DataFrame(found).to_numpy(dtype=float)
-            if len(values) != len(asked):
-                raise ValueError(
-                    f"objective returned {len(values)} rows for {len(asked)} architectures; it "
-                    "must return one for each, in order."
-                )
-            names[:] = names or _named_columns(found, values.shape[1])
-        if not np.isfinite(values).all():
-            bad = candidates.architectures[indices[int((~np.isfinite(values)).any(1).argmax())]]
-            raise ValueError(
-                f"objective is not finite for {bad}; give every network a number, a failed one the "
-                "lowest that can be."
-            )
-        return values
-
-    return names, ask
-
-
-def _named_columns(given: Any, n: int) -> list[str]:
-    if isinstance(given, pd.DataFrame):
-        return [str(name) for name in given]
-    return ["value"] if n == 1 else [f"value_{i}" for i in range(n)]

@@ -11,7 +11,22 @@ __all__ = ["hypervolume", "pareto_front"]
 
 
 def pareto_front(values: Any) -> NDArray[np.bool_]:
-    """Which rows no other row beats: none is at least as high everywhere and higher somewhere.
+    """Tell which rows no other row beats, by being as high everywhere and higher somewhere.
+
+    Parameters
+    ----------
+    values : array-like of shape (n, n_objectives)
+        One row per network and one column per objective, all to be raised.
+
+    Returns
+    -------
+    ndarray of shape (n,), bool
+        In the order of the rows, whatever the index of a frame; equal rows stand together.
+
+    Raises
+    ------
+    ValueError
+        The values are no matrix of finite numbers.
 
     Examples
     --------
@@ -19,8 +34,9 @@ def pareto_front(values: Any) -> NDArray[np.bool_]:
     [True, True, False]
     """
     values = _points(values)
-    rows, inverse = np.unique(values, axis=0, return_inverse=True)  # sorted; a row before what
-    front = np.ones(len(rows), dtype=bool)  # beats it
+    # sorted, so that a row stands before all that beat it
+    rows, inverse = np.unique(values, axis=0, return_inverse=True)
+    front = np.ones(len(rows), dtype=bool)
     for i in range(len(rows) - 1):
         front[i] = not (rows[i + 1 :] >= rows[i]).all(axis=1).any()
     return front[inverse.ravel()]
@@ -32,6 +48,7 @@ def hypervolume(values: Any, reference: Any) -> float:
     Parameters
     ----------
     values : array-like of shape (n, 2)
+        One row per network.
     reference : pair of numbers
         Rows that do not beat it in both objectives add nothing.
 
@@ -40,28 +57,35 @@ def hypervolume(values: Any, reference: Any) -> float:
     float
         In the product of the two units.
 
+    Raises
+    ------
+    ValueError
+        There are not two objectives, or a number is not finite.
+
     Examples
     --------
     >>> hypervolume([[1, 3], [2, 2], [1, 2]], reference=(0, 0))
     5.0
     """
     values = _points(values)
-    if values.shape[1] != 2 or np.shape(reference) != (2,):
+    corner = np.asarray(reference, dtype=float)
+    if values.shape[1] != 2 or corner.shape != (2,) or not np.isfinite(corner).all():
         raise ValueError(
-            f"values has shape {values.shape} and reference {np.shape(reference)}; the hypervolume "
-            "here is that of two objectives: (n, 2) and a pair."
+            f"values has shape {values.shape} and reference {reference!r:.80}; the "
+            "hypervolume here is that of two objectives: (n, 2) and a pair of finite numbers."
         )
-    above = np.maximum(values - np.asarray(reference, dtype=float), 0)
+    above = np.maximum(values - corner, 0)
     above = above[np.argsort(-above[:, 0], kind="stable")]
     heights = np.maximum.accumulate(above[:, 1])
     return float(((above[:, 0] - np.append(above[1:, 0], 0)) * heights).sum())
 
 
 def _points(values: Any) -> NDArray[np.float64]:
+    """Read a matrix of finite numbers."""
     values = np.asarray(values, dtype=float)
     if values.ndim != 2 or not values.size or not np.isfinite(values).all():
         raise ValueError(
-            f"values has shape {values.shape}; it must be a matrix of finite numbers, a row a "
-            "network and a column an objective."
+            f"values has shape {values.shape}; it must be a matrix of finite numbers, one row "
+            "per network and one column per objective."
         )
     return values

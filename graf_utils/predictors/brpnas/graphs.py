@@ -34,6 +34,7 @@ class OperationGraphs:
     receives: NDArray[np.bool_]
 
     def __len__(self) -> int:
+        """Number of graphs."""
         return len(self.node_labels)
 
 
@@ -50,6 +51,16 @@ def operation_graphs(cells: GraphBatch | Mapping[str, GraphBatch]) -> OperationG
     cells : GraphBatch or mapping of cell name to GraphBatch
         As ``space.graph_batch`` returns them.
 
+    Returns
+    -------
+    OperationGraphs
+        One graph per architecture.
+
+    Raises
+    ------
+    ValueError
+        `cells` is neither.
+
     Examples
     --------
     >>> from graf_utils.spaces import NB201
@@ -63,13 +74,15 @@ def operation_graphs(cells: GraphBatch | Mapping[str, GraphBatch]) -> OperationG
             f"cells={cells!r:.80} must be a GraphBatch, or a mapping of cell names to them. Pass "
             "space.graph_batch(architectures)."
         )
-    known = [name for batch in batches for name in batch.operations]
-    names = [*dict.fromkeys([*known, "input", "output"]), "global"]
+    operations = [name for batch in batches for name in batch.operations]
+    names = [*dict.fromkeys([*operations, "input", "output"]), "global"]
     parts = [_cell_graph(batch, names) for batch in batches]
-    labels = np.hstack([np.full((len(batches[0]), 1), len(names) - 1), *(p[0] for p in parts)])
-    live, start = labels != ABSENT, 1
+    everyone = np.full((len(batches[0]), 1), names.index("global"))
+    labels = np.hstack([everyone, *(part_labels for part_labels, _ in parts)])
+    live = labels != ABSENT
     receives = np.eye(labels.shape[1], dtype=bool) & live[:, None]
     receives[:, 0] = live
+    start = 1
     for _, edges in parts:
         stop = start + edges.shape[1]
         receives[:, start:stop, start:stop] |= edges
@@ -89,29 +102,45 @@ def _cell_graph(
         edges[:, batch.edges[:, 0], batch.edges[:, 1]] = batch.edge_ops != ABSENT
         inputs, output = np.isin(np.arange(batch.n_nodes), batch.inputs), batch.output
     else:
-        k, slots = len(batch.inputs), len(batch.edges)
-        labels = np.full((len(batch), k + slots + 1), names.index("input"), dtype=dtype)
-        labels[:, k:-1], labels[:, -1] = ids[batch.edge_ops], names.index("output")
-        # the cell's nodes that a node of the graph leads to and starts from
-        to = np.array([*batch.inputs, *batch.edges[:, 1], -1])
-        of = np.array([*[-2] * k, *batch.edges[:, 0], batch.output])
-        inputs, output = np.arange(k + slots + 1) < k, k + slots
-        edges = np.tile(to[:, None] == of, (len(batch), 1, 1))
-        if NONE in names:
-            labels[labels == names.index(NONE)] = ABSENT
-        edges &= (labels != ABSENT)[:, :, None] & (labels != ABSENT)[:, None]
-        gone = [names.index(name) for name in (SKIP, *batch.free) if name in names]
-        for node in range(k, k + slots):
-            joined = np.isin(labels[:, node], gone)
-            edges |= edges[:, :, node, None] & edges[:, node, None] & joined[:, None, None]
-            labels[joined, node] = ABSENT
-            edges[joined, node], edges[joined, :, node] = False, False
-    reach = edges | np.eye(len(inputs), dtype=bool)
-    for _ in range(len(inputs).bit_length()):
-        reach = reach @ reach
-    useful = reach[:, inputs].any(axis=1) & reach[:, :, output]
-    useful |= ~reach[:, inputs, output].any(axis=1)[:, None]  # no path at all: keep what there is
-    useful |= inputs | (np.arange(len(inputs)) == output)
-    labels = np.where(useful & (labels != ABSENT), labels, ABSENT)
+        labels, edges = _nodes_of_edges(batch, names, ids)
+        n_nodes = labels.shape[1]
+        inputs, output = np.arange(n_nodes) < len(batch.inputs), n_nodes - 1
+    labels = np.where(_useful(edges, inputs, output), labels, dtype.type(ABSENT))
     live = labels != ABSENT
     return labels, edges & live[:, :, None] & live[:, None]
+
+
+def _nodes_of_edges(
+    batch: GraphBatch, names: list[str], ids: NDArray[np.integer]
+) -> tuple[NDArray[np.integer], NDArray[np.bool_]]:
+    """Labels and edges where operations lie on edges: inputs, a node per edge, the output."""
+    n_inputs, n_slots = len(batch.inputs), len(batch.edges)
+    labels = np.full((len(batch), n_inputs + n_slots + 1), names.index("input"), dtype=ids.dtype)
+    labels[:, n_inputs:-1] = ids[batch.edge_ops]
+    labels[:, -1] = names.index("output")
+    if NONE in names:
+        labels[labels == names.index(NONE)] = ABSENT
+    # the cell's nodes at which a node of the graph ends and begins; -1 and -2 are no nodes
+    ends = np.array([*batch.inputs, *batch.edges[:, 1], -1])
+    begins = np.array([*[-2] * n_inputs, *batch.edges[:, 0], batch.output])
+    live = labels != ABSENT
+    edges = (ends[:, None] == begins) & live[:, :, None] & live[:, None]
+    contracted = [names.index(name) for name in (SKIP, *batch.free) if name in names]
+    for node in range(n_inputs, n_inputs + n_slots):
+        joined = np.isin(labels[:, node], contracted)
+        edges |= edges[:, :, node, None] & edges[:, node, None] & joined[:, None, None]
+        labels[joined, node] = ABSENT
+        edges[joined, node] = False
+        edges[joined, :, node] = False
+    return labels, edges
+
+
+def _useful(edges: NDArray[np.bool_], inputs: NDArray[np.bool_], output: int) -> NDArray[np.bool_]:
+    """Nodes on a path from an input to the output; all nodes of a graph without such a path."""
+    n_nodes = len(inputs)
+    reach = edges | np.eye(n_nodes, dtype=bool)
+    for _ in range(n_nodes.bit_length()):
+        reach = reach @ reach
+    useful = reach[:, inputs].any(axis=1) & reach[:, :, output]
+    without_path = ~reach[:, inputs, output].any(axis=1)
+    return useful | without_path[:, None] | inputs | (np.arange(n_nodes) == output)

@@ -24,15 +24,42 @@ __all__ = ["GraphEncoder", "PackedGraphs", "pairwise_loss", "win_rate"]
 
 @dataclass
 class PackedGraphs:
-    """Graphs ready for batches: the input of the first product, neighbours, features."""
+    """Graphs ready for batches: the input of the first product, neighbours, features.
 
-    first: Tensor  # (n, nodes, channels): what each node receives in the first layer
-    receives: Tensor  # (n, nodes, nodes), bool
-    live: Tensor  # (n, nodes), bool
-    extra: Tensor  # (n, n_extra)
+    Attributes
+    ----------
+    first : Tensor of shape (n, n_nodes, n_channels)
+        What each node receives in the first layer.
+    receives : Tensor of shape (n, n_nodes, n_nodes), bool
+        As in `OperationGraphs`.
+    live : Tensor of shape (n, n_nodes), bool
+        Where there is a node.
+    extra : Tensor of shape (n, n_extra)
+        Features beside the graph.
+    """
+
+    first: Tensor
+    receives: Tensor
+    live: Tensor
+    extra: Tensor
 
     @classmethod
     def of(cls, graphs: OperationGraphs | None, extra: NDArray[Any], device: Any) -> PackedGraphs:
+        """Pack graphs and the features beside them.
+
+        Parameters
+        ----------
+        graphs : OperationGraphs or None
+            Without graphs the features are the only node.
+        extra : ndarray of shape (n, n_extra)
+            Features, scaled.
+        device : str or torch.device
+            Where the tensors lie.
+
+        Returns
+        -------
+        PackedGraphs
+        """
         if graphs is None:  # one node that is the features: a plain multilayer perceptron
             first, live = extra[:, None], np.ones((len(extra), 1), dtype=bool)
             receives = live[:, None]
@@ -44,12 +71,32 @@ class PackedGraphs:
         return cls(*(torch.as_tensor(array, device=device) for array in arrays))
 
     def batch(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """First input of all nodes, senders and where each node's begin, first nodes, features."""
+        """Put the nodes of some graphs into one matrix, without padding.
+
+        Parameters
+        ----------
+        rows : Tensor of int
+            Numbers of the graphs.
+
+        Returns
+        -------
+        first : Tensor of shape (n_nodes_in_all, n_channels)
+            Input of the first layer.
+        senders : Tensor of int
+            Nodes that others receive from, receiver by receiver.
+        begins : Tensor of shape (n_nodes_in_all,)
+            Where the senders of each node begin.
+        graphs : Tensor of shape (n_rows,)
+            The first node of each graph, which is the global one.
+        extra : Tensor of shape (n_rows, n_extra)
+            Features beside the graphs.
+        """
         live, receives = self.live[rows], self.receives[rows]
         number = (live.flatten().cumsum(0) - 1).view(live.shape)  # row in the packed matrix
         graph, _, sender = receives.nonzero().T
         in_node, in_graph = receives.sum(2)[live], live.sum(1)
-        begins, graphs = in_node.cumsum(0) - in_node, in_graph.cumsum(0) - in_graph
+        begins = in_node.cumsum(0) - in_node
+        graphs = in_graph.cumsum(0) - in_graph
         return self.first[rows][live], number[graph, sender], begins, graphs, self.extra[rows]
 
 
@@ -68,6 +115,7 @@ class _Block(nn.Module):
         self.kept = round((1 - dropout) * 2**15)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Compute one layer, of shape (n_nodes, n_out)."""
         x = torch.relu(self.norm(self.linear(x)))
         if not self.training or self.kept == 2**15:
             return x
@@ -81,10 +129,16 @@ class GraphEncoder(nn.Module):
 
     Parameters
     ----------
-    n_channels, n_extra : int
-        Labels of a node; features that join the embedding.
-    n_hidden, n_layers : int
+    n_channels : int
+        Labels of a node.
+    n_extra : int
+        Features that join the embedding.
+    n_hidden : int
+        Width of every layer.
+    n_layers : int
+        Graph convolutions.
     dropout : float
+        Share of the entries set to 0 while training.
     conv : {"gcn", "gin", "mlp"}
         Graph convolution; the same with two linear maps a layer (GIN, Xu et al., 2019); or no
         graph at all, where the features are the only node.
@@ -93,9 +147,15 @@ class GraphEncoder(nn.Module):
     """
 
     def __init__(
-        self, n_channels: int, n_extra: int, n_hidden: int, n_layers: int, dropout: float,
-        conv: str, head: str,
-    ) -> None:  # fmt: skip
+        self,
+        n_channels: int,
+        n_extra: int,
+        n_hidden: int,
+        n_layers: int,
+        dropout: float,
+        conv: str,
+        head: str,
+    ) -> None:
         super().__init__()
         widths = [n_channels, *[n_hidden] * (n_layers - 1)]
         self.blocks = nn.ModuleList(_Block(width, n_hidden, conv, dropout) for width in widths)
@@ -105,7 +165,18 @@ class GraphEncoder(nn.Module):
     def embed(
         self, first: Tensor, senders: Tensor, begins: Tensor, graphs: Tensor, extra: Tensor
     ) -> Tensor:
-        """The global nodes after the last layer, beside the features: (n, n_hidden + n_extra)."""
+        """Compute what the head sees, from a batch of `PackedGraphs.batch`.
+
+        Parameters
+        ----------
+        first, senders, begins, graphs, extra : Tensor
+            As `PackedGraphs.batch` returns them.
+
+        Returns
+        -------
+        Tensor of shape (n, n_hidden + n_extra)
+            The global nodes after the last layer, beside the features.
+        """
         *blocks, last = self.blocks
         if not blocks:
             return torch.cat([last(first[graphs]), extra], dim=1)
@@ -117,33 +188,50 @@ class GraphEncoder(nn.Module):
         return torch.cat([x, extra], dim=1)
 
     def pair_logits(self, embedding: Tensor) -> Tensor:
-        """Logits of all ordered pairs (n, n, 2); entry 0 says that the first one is better.
+        """Compute the logits of all ordered pairs of networks.
 
         The head on concatenated embeddings is a sum of one term for each of the two networks, so
         n embeddings and no pair are multiplied.
+
+        Parameters
+        ----------
+        embedding : Tensor of shape (n, n_hidden + n_extra)
+            As `embed` returns it.
+
+        Returns
+        -------
+        Tensor of shape (n, n, 2)
+            Entry 0 says that the first one is better.
         """
         left, right = self.head.weight.chunk(2, dim=1)
         return (embedding @ left.T)[:, None] + (embedding @ right.T)[None] + self.head.bias
 
 
 def pairwise_loss(logits: Tensor, y: Tensor) -> Tensor:
-    """Kullback-Leibler divergence of the predicted relation of all ordered pairs, a mean.
+    """Return the mean Kullback-Leibler divergence of the predicted relation of all ordered pairs.
 
     The target of the pair (i, j) is ``softmax(y_i, y_j)`` (Dudziak et al., 2020, section 4.2).
 
     Parameters
     ----------
     logits : Tensor of shape (n, n, 2)
+        As `GraphEncoder.pair_logits` returns them.
     y : Tensor of shape (n,)
+        Targets, at least two.
+
+    Returns
+    -------
+    Tensor
+        A number.
     """
-    wanted = torch.stack(torch.broadcast_tensors(y[:, None], y[None]), dim=2).log_softmax(2)
+    target = torch.stack(torch.broadcast_tensors(y[:, None], y[None]), dim=2).log_softmax(2)
     predicted = logits.log_softmax(2)
-    divergence = functional.kl_div(predicted, wanted, reduction="none", log_target=True).sum(2)
+    divergence = functional.kl_div(predicted, target, reduction="none", log_target=True).sum(2)
     return divergence[~torch.eye(len(y), dtype=torch.bool, device=y.device)].mean()
 
 
 def win_rate(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
-    """Share of its comparisons that each of n networks wins, when all meet all in both orders.
+    """Return the share of comparisons that each network wins when all meet all in both orders.
 
     In the pair (i, j) network i wins if ``first[i] + second[j] > 0`` and j wins if it is below 0;
     a draw is half a win. The binary head is of this form, which is why sorting replaces the n²
@@ -153,6 +241,11 @@ def win_rate(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
     ----------
     first, second : array of shape (n,)
         What a network brings to a pair as the first, and as the second.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        From 0 to 1; one network alone has 0.5.
     """
     first, second = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
     n = len(first)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,20 +14,23 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 from torch.nn import functional
 
-from graf_utils._checks import nearest
-from graf_utils.graphs import GraphBatch
-from graf_utils.predictors.brpnas.graphs import OperationGraphs, operation_graphs
+from graf_utils import _checks
+from graf_utils._parallel import torch_alone
+from graf_utils.predictors.brpnas.graphs import OperationGraphs
 from graf_utils.predictors.brpnas.network import (
     GraphEncoder,
     PackedGraphs,
     pairwise_loss,
     win_rate,
 )
-from graf_utils.spaces import get_space
+from graf_utils.predictors.brpnas.reading import (
+    check_same_rows,
+    read_architectures,
+    read_targets,
+)
 
 __all__ = ["BRPNASRegressor"]
 
-_CHOICES = {"head": ("unary", "binary"), "conv": ("gcn", "gin", "mlp")}
 _CLIP = 5.0  # standard deviations; some proxies have tails of many hundreds
 
 
@@ -46,17 +48,26 @@ class BRPNASRegressor(RegressorMixin, BaseEstimator):
     Parameters
     ----------
     space : str or SearchSpace, optional
-        How rows of X are read.
+        How rows of X are read; not needed for a `GraphBatch`.
     head : {"unary", "binary"}
         Predict the target (absolute error as loss), or which of two networks is better (all pairs
         of a batch). With ``"binary"``, `predict` returns the share of comparisons a network wins
         against the other rows of X: a ranking, not a target.
     conv : {"gcn", "gin", "mlp"}
         See `GraphEncoder`; ``"mlp"`` uses the features only.
-    n_layers, n_hidden, dropout : int, int, float
-    n_epochs, batch_size, learning_rate, weight_decay : int, int, float, float
-        AdamW with a cosine schedule over all epochs.
-    patience, min_epochs : int, int
+    n_layers : int
+        Graph convolutions.
+    n_hidden : int
+        Width of every layer.
+    dropout : float
+        Share of the entries of a layer set to 0 while training.
+    n_epochs : int
+        Passes over the training set at most, with AdamW and a cosine schedule over all of them.
+    batch_size : int
+        Networks in a step.
+    learning_rate, weight_decay : float
+        Of AdamW, at the start.
+    patience, min_epochs : int
         Training stops when the monitored loss has not improved for `patience` epochs after the
         first `min_epochs`.
     validation_fraction : float
@@ -66,7 +77,9 @@ class BRPNASRegressor(RegressorMixin, BaseEstimator):
     device : str
         As in PyTorch.
     random_state : int, RandomState or None
-        Fixes weights, batches and dropout; the global generators are left alone.
+        Fixes weights, batches and dropout; the global generators are left alone. A fit computes on
+        one thread, so that its numbers do not depend on how many there are; on another kind of
+        processor or version of PyTorch they differ as with another seed.
 
     Attributes
     ----------
@@ -88,12 +101,24 @@ class BRPNASRegressor(RegressorMixin, BaseEstimator):
     """
 
     def __init__(
-        self, space: Any = None, *, head: str = "unary", conv: str = "gcn", n_layers: int = 4,
-        n_hidden: int = 600, dropout: float = 0.2, n_epochs: int = 250, batch_size: int = 64,
-        learning_rate: float = 3.5e-4, weight_decay: float = 5e-4, patience: int = 35,
-        min_epochs: int = 20, validation_fraction: float = 0.0,
-        device: str = "cpu", random_state: Any = None,
-    ) -> None:  # fmt: skip
+        self,
+        space: Any = None,
+        *,
+        head: str = "unary",
+        conv: str = "gcn",
+        n_layers: int = 4,
+        n_hidden: int = 600,
+        dropout: float = 0.2,
+        n_epochs: int = 250,
+        batch_size: int = 64,
+        learning_rate: float = 3.5e-4,
+        weight_decay: float = 5e-4,
+        patience: int = 35,
+        min_epochs: int = 20,
+        validation_fraction: float = 0.0,
+        device: str = "cpu",
+        random_state: Any = None,
+    ) -> None:
         self.space = space
         self.head = head
         self.conv = conv
@@ -116,144 +141,210 @@ class BRPNASRegressor(RegressorMixin, BaseEstimator):
         Parameters
         ----------
         X : array of shape (n, code_length + n_features), list of architectures, or GraphBatch
+            Codes, not scaled, with features beside them. Rows of X, y and `extra` are paired by
+            position; pandas objects must have the same index.
         y : array of shape (n,)
             Higher is better, as far as the binary head is concerned.
         extra : array of shape (n, n_features), optional
             Features of a `GraphBatch` or a list of architectures.
+
+        Returns
+        -------
+        BRPNASRegressor
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            A setting is out of range, X or y cannot be read, a code is no whole number, a number is
+            not finite or too large, or the training diverges.
         """
         self._check_settings()
-        graphs, extra = self._read(X, extra)
-        y = np.asarray(y, dtype=float)
-        if y.shape != (len(extra),) or not np.isfinite(y).all() or len(y) < 4:
-            raise ValueError(
-                f"y of shape {y.shape} must hold a finite number for each of the {len(extra)} rows "
-                "of X, at least 4. Drop rows without a target."
-            )
-        self.n_features_in_ = extra.shape[1]
-        self.centre_, self.scale_ = extra.mean(axis=0), extra.std(axis=0)
-        self.scale_[self.scale_ == 0] = 1.0
-        self.y_mean_, self.y_scale_ = y.mean(), y.std() or 1.0
+        check_same_rows(X=X, y=y, extra=extra)
+        graphs, features = self._read(X, extra)
+        target = read_targets(y, len(features))
+        self._learn_scales(features, target)
         self.labels_ = graphs and graphs.labels
-        data = self._pack(graphs, extra)
-        target = torch.as_tensor((y - self.y_mean_) / self.y_scale_, dtype=torch.float32)
         rng = check_random_state(self.random_state)
-        with torch.random.fork_rng():
+        with torch_alone(), torch.random.fork_rng():
             torch.manual_seed(rng.randint(2**31))
-            self._train(data, target.to(self.device), rng)
+            data = self._pack(graphs, features)
+            scaled = torch.as_tensor((target - self.y_mean_) / self.y_scale_, dtype=torch.float32)
+            self._train(data, scaled.to(self.device), rng)
         return self
 
     def predict(self, X: Any, extra: ArrayLike | None = None) -> NDArray[np.float64]:
-        """Predicted targets; with the binary head, the share of comparisons won within X."""
+        """Predict the targets of architectures.
+
+        Parameters
+        ----------
+        X, extra : as for `fit`
+            With as many features.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Targets; with the binary head, the share of comparisons won within X.
+
+        Raises
+        ------
+        ValueError
+            As `embed`.
+        """
         embedding = self.embed(X, extra)
-        weight, bias = (p.detach().double().cpu() for p in self.model_.head.parameters())
-        if self.head == "unary":
-            return ((embedding @ weight[0] + bias) * self.y_scale_ + self.y_mean_).numpy()
-        first, second = (weight[0] - weight[1]).chunk(2)
-        return win_rate(embedding @ first + (bias[0] - bias[1]), embedding @ second)
+        with torch_alone():
+            weight, bias = (p.detach().double().cpu() for p in self.model_.head.parameters())
+            if self.head == "unary":
+                return ((embedding @ weight[0] + bias) * self.y_scale_ + self.y_mean_).numpy()
+            first, second = (weight[0] - weight[1]).chunk(2)
+            return win_rate(embedding @ first + (bias[0] - bias[1]), embedding @ second)
 
     def embed(self, X: Any, extra: ArrayLike | None = None) -> Tensor:
-        """What the head sees: embedding of the graph and scaled features, in double precision."""
+        """Compute what the head sees: the embedding of the graph, and scaled features.
+
+        Parameters
+        ----------
+        X, extra : as for `fit`
+            With as many features.
+
+        Returns
+        -------
+        Tensor of shape (n, n_hidden + n_features)
+            In double precision.
+
+        Raises
+        ------
+        ValueError
+            X cannot be read, or has other features or operations than `fit` has seen.
+        """
         check_is_fitted(self, "model_")
-        graphs, extra = self._read(X, extra)
-        if extra.shape[1] != self.n_features_in_ or (graphs and graphs.labels != self.labels_):
+        check_same_rows(X=X, extra=extra)
+        graphs, features = self._read(X, extra)
+        labels = graphs and graphs.labels
+        if features.shape[1] != self.n_features_in_ or labels != self.labels_:
             raise ValueError(
-                f"X has {extra.shape[1]} features and the node labels {graphs and graphs.labels}; "
-                f"fit has seen {self.n_features_in_} and {self.labels_}. Pass what fit was given."
+                f"X has {features.shape[1]} features and the node labels {labels}; fit has seen "
+                f"{self.n_features_in_} and {self.labels_}. Pass what fit was given."
             )
-        data = self._pack(graphs, extra)
         self.model_.eval()
-        with torch.no_grad():
+        with torch_alone(), torch.no_grad():
+            data = self._pack(graphs, features)
             rows = torch.arange(len(data.live), device=self.device).split(1024)
             return torch.cat([self.model_.embed(*data.batch(r)).double().cpu() for r in rows])
 
+    def _learn_scales(self, features: NDArray[np.float64], target: NDArray[np.float64]) -> None:
+        """Keep mean and standard deviation of features and targets."""
+        self.n_features_in_ = features.shape[1]
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.centre_, self.scale_ = features.mean(axis=0), features.std(axis=0)
+            self.y_mean_, self.y_scale_ = target.mean(), target.std() or 1.0
+        if not np.isfinite([*self.scale_, self.y_scale_]).all():
+            raise ValueError(
+                "features or y are so large that their standard deviation is infinite. Clip them, "
+                "or take the logarithm."
+            )
+        self.scale_[self.scale_ == 0] = 1.0
+
     def _train(self, data: PackedGraphs, y: Tensor, rng: np.random.RandomState) -> None:
-        share, n = self.validation_fraction, len(y)
-        n_held = min(max(2, round(share * n)), n - 2) if share else 0
-        order = torch.as_tensor(rng.permutation(n), device=self.device)
-        held, train = order[:n_held], order[n_held:]
-        self.model_ = model = GraphEncoder(
-            data.first.shape[2], data.extra.shape[1], self.n_hidden, self.n_layers, self.dropout,
-            self.conv, self.head,
-        ).to(self.device)  # fmt: skip
+        """Fit a new network; keep the weights of the best epoch where networks are held out."""
+        held, train = self._hold_out(len(y), rng)
+        self.model_ = GraphEncoder(
+            data.first.shape[2],
+            data.extra.shape[1],
+            self.n_hidden,
+            self.n_layers,
+            self.dropout,
+            self.conv,
+            self.head,
+        ).to(self.device)
         optimizer = torch.optim.AdamW(
-            model.parameters(), self.learning_rate, weight_decay=self.weight_decay, fused=True
+            self.model_.parameters(),
+            self.learning_rate,
+            weight_decay=self.weight_decay,
+            fused=True,
         )
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.n_epochs)
-        n_batches = min(math.ceil(len(train) / self.batch_size), len(train) // 2)
         self.history_, best = [], None
         for epoch in range(self.n_epochs):
-            model.train()
-            losses = []
-            shuffled = train[torch.randperm(len(train)).to(self.device)]
-            for rows in shuffled.tensor_split(n_batches):
-                optimizer.zero_grad()
-                loss = self._loss(data, y, rows)
-                loss.backward()
-                optimizer.step()
-                losses.append(float(loss.detach()))
+            loss = self._epoch(data, y, train, optimizer)
             schedule.step()
-            if n_held:
-                model.eval()
-                with torch.no_grad():
-                    losses = [float(self._loss(data, y, held))]
-            self.history_.append(sum(losses) / len(losses))
+            if len(held):
+                loss = self._held_out_loss(data, y, held)
+            if not math.isfinite(loss):
+                raise ValueError(
+                    f"the loss is {loss} in epoch {epoch + 1}: the training diverges with "
+                    f"learning_rate={self.learning_rate!r}. Lower it."
+                )
+            self.history_.append(loss)
             since = epoch - int(np.argmin(self.history_))
-            if n_held and not since:
-                best = {name: value.clone() for name, value in model.state_dict().items()}
+            if len(held) and since == 0:
+                state = self.model_.state_dict()
+                best = {name: value.clone() for name, value in state.items()}
             if epoch >= self.min_epochs and since >= self.patience:
                 break
         if best:
-            model.load_state_dict(best)
+            self.model_.load_state_dict(best)
+
+    def _hold_out(self, n: int, rng: np.random.RandomState) -> tuple[Tensor, Tensor]:
+        """Rows that are held out, none with a share of 0, and rows to train on."""
+        n_held = 0
+        if self.validation_fraction:
+            n_held = min(max(2, round(self.validation_fraction * n)), n - 2)
+        order = torch.as_tensor(rng.permutation(n), device=self.device)
+        return order[:n_held], order[n_held:]
+
+    def _epoch(
+        self, data: PackedGraphs, y: Tensor, train: Tensor, optimizer: torch.optim.Optimizer
+    ) -> float:
+        """Train on all batches once, in a new order; the mean loss."""
+        self.model_.train()
+        losses = []
+        n_batches = min(math.ceil(len(train) / self.batch_size), len(train) // 2)
+        shuffled = train[torch.randperm(len(train)).to(self.device)]
+        for rows in shuffled.tensor_split(n_batches):
+            optimizer.zero_grad()
+            loss = self._loss(data, y, rows)
+            loss.backward()
+            optimizer.step()
+            losses.append(float(loss.detach()))
+        return sum(losses) / len(losses)
+
+    def _held_out_loss(self, data: PackedGraphs, y: Tensor, held: Tensor) -> float:
+        """The loss on the networks that are held out."""
+        self.model_.eval()
+        with torch.no_grad():
+            return float(self._loss(data, y, held))
 
     def _loss(self, data: PackedGraphs, y: Tensor, rows: Tensor) -> Tensor:
+        """The loss of the head on some networks."""
         embedding = self.model_.embed(*data.batch(rows))
         if self.head == "binary":
             return pairwise_loss(self.model_.pair_logits(embedding), y[rows])
         return functional.l1_loss(self.model_.head(embedding)[:, 0], y[rows])
 
-    def _pack(self, graphs: OperationGraphs | None, extra: NDArray[np.float64]) -> PackedGraphs:
-        scaled = np.clip((extra - self.centre_) / self.scale_, -_CLIP, _CLIP)
+    def _pack(self, graphs: OperationGraphs | None, features: NDArray[np.float64]) -> PackedGraphs:
+        """Graphs and scaled features as tensors; features beyond the limit are cut off."""
+        scaled = np.clip((features - self.centre_) / self.scale_, -_CLIP, _CLIP)
         return PackedGraphs.of(graphs, scaled, self.device)
 
     def _read(self, X: Any, extra: Any) -> tuple[OperationGraphs | None, NDArray[np.float64]]:
-        """Graphs and features of X in any of its forms."""
-        if isinstance(X, GraphBatch | Mapping):
-            cells = X
-        elif self.space is None:
-            raise ValueError(
-                f"X is {type(X).__name__} and space=None: only a GraphBatch can be read without a "
-                "space. Pass space='nb201', or space.graph_batch(architectures)."
-            )
-        else:
-            space, X = get_space(self.space), X.to_numpy() if hasattr(X, "to_numpy") else X
-            if isinstance(X, np.ndarray) and X.ndim == 2 and X.shape[1] > space.code_length:
-                X, beside = np.hsplit(X, [space.code_length])
-                extra = beside if extra is None else np.hstack([beside, extra])
-            if isinstance(X, np.ndarray) and X.dtype.kind == "f":
-                X = X.astype(np.int64)
-            cells = space.graph_batch(X)
-        graphs = operation_graphs(cells)
-        extra = np.empty((len(graphs), 0)) if extra is None else np.asarray(extra, dtype=float)
-        if extra.ndim != 2 or len(extra) != len(graphs) or not np.isfinite(extra).all():
-            raise ValueError(
-                f"features of shape {extra.shape} must be finite numbers, a row for each of the "
-                f"{len(graphs)} networks. Fill or drop what is missing."
-            )
-        if self.conv == "mlp" and not extra.shape[1]:
+        """Graphs and features of X in any of its forms; no graphs if only features count."""
+        graphs, features = read_architectures(X, extra, self.space)
+        if self.conv != "mlp":
+            return graphs, features
+        if not features.shape[1]:
             raise ValueError("conv='mlp' sees the features only, and X has none. Append some.")
-        return None if self.conv == "mlp" else graphs, extra
+        return None, features
 
     def _check_settings(self) -> None:
-        for name, known in _CHOICES.items():
-            given = getattr(self, name)
-            if given not in known:
-                raise ValueError(
-                    f"{name}={given!r} is unknown; it must be one of {list(known)}."
-                    f"{nearest(given, known)}"
-                )
-        counts = dict.fromkeys(("n_layers", "n_hidden", "n_epochs", "batch_size"), (1, math.inf))
-        shares = dict.fromkeys(("dropout", "validation_fraction"), (0, 1))
-        for name, (low, high) in (counts | shares).items():
-            given = getattr(self, name)
-            if not low <= given < high:
-                raise ValueError(f"{name}={given!r} must be at least {low} and below {high}.")
+        """Check what decides the training, before anything is read."""
+        _checks.choice("head", self.head, ("unary", "binary"))
+        _checks.choice("conv", self.conv, ("gcn", "gin", "mlp"))
+        for name in ("n_layers", "n_hidden", "n_epochs", "batch_size"):
+            value = getattr(self, name)
+            if not isinstance(value, int | np.integer) or value < 1:
+                raise ValueError(f"{name}={value!r} must be a whole number, at least 1.")
+        for name in ("dropout", "validation_fraction"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float | np.number) or not 0 <= value < 1:
+                raise ValueError(f"{name}={value!r} must be a number, at least 0 and below 1.")

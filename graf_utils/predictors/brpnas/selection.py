@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -9,50 +10,74 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
+from graf_utils import _checks
+from graf_utils._parallel import predict_in_order
+
 __all__ = ["select_iteratively"]
 
 
 def select_iteratively(
-    model: Any, X: ArrayLike, y: ArrayLike, n_labels: int, n_rounds: int = 5,
+    model: Any,
+    X: ArrayLike,
+    y: ArrayLike,
+    n_labels: int,
+    n_rounds: int = 5,
     random_state: Any = None,
-) -> list[NDArray[np.intp]]:  # fmt: skip
+) -> list[NDArray[np.intp]]:
     """Choose which networks to label by the iterative data selection of BRP-NAS.
 
     The first round is random. Each later one fits `model` on what is labelled, ranks the others,
     and labels the best for half of its share; the other half is drawn at random from the top part
-    of the ranking, which is halved every round.
+    of the ranking, which is halved every round (Dudziak et al., 2020, section 4.3).
 
     Parameters
     ----------
     model : regressor
         Any scikit-learn regressor; it is cloned.
-    X : array of shape (n, n_columns)
-        The whole pool.
-    y : array of shape (n,)
+    X : array or DataFrame of shape (n, n_columns)
+        The whole pool. The index of a frame is its row numbers.
+    y : array or Series of shape (n,)
         Its targets, higher is better; read only for the networks that are chosen.
-    n_labels, n_rounds : int, int
-        Networks to label in all, and the number of equal rounds.
+    n_labels : int
+        Networks to label in all.
+    n_rounds : int
+        Number of equal rounds.
     random_state : int, RandomState or None
+        Fixes all that is drawn.
 
     Returns
     -------
     list of ndarray
         Row numbers that each round labels.
+
+    Raises
+    ------
+    ValueError
+        A number is out of range, X and y differ in length, or an index is not the row numbers.
     """
-    X, y, rng = np.asarray(X), np.asarray(y), check_random_state(random_state)
-    if not 1 <= n_rounds <= n_labels <= len(X) or len(X) != len(y):
+    X = np.asarray(_checks.in_order("X", X, len(X)))
+    y = np.asarray(_checks.in_order("y", y, len(y)))
+    try:
+        n_labels, n_rounds = operator.index(n_labels), operator.index(n_rounds)
+        fits = 1 <= n_rounds <= n_labels <= len(X) and len(X) == len(y)
+    except TypeError:
+        fits = False
+    if not fits:
         raise ValueError(
-            f"n_rounds={n_rounds}, n_labels={n_labels} with {len(X)} networks and {len(y)} targets:"
-            " it must be 1 <= n_rounds <= n_labels <= networks, with a target for each."
+            f"n_rounds={n_rounds!r}, n_labels={n_labels!r} with {len(X)} networks and {len(y)} "
+            "targets: they must be whole numbers, 1 <= n_rounds <= n_labels <= networks, with a "
+            "target for each."
         )
+    rng = check_random_state(random_state)
     sizes = [len(part) for part in np.array_split(np.arange(n_labels), n_rounds)]
     rounds = [rng.choice(len(X), sizes[0], replace=False)]
     for number, size in enumerate(sizes[1:], 1):
-        known = np.concatenate(rounds)
-        rest = np.setdiff1d(np.arange(len(X)), known)
-        scores = clone(model).fit(X[known], y[known]).predict(X[rest])
-        ranked = rest[np.argsort(-scores, kind="stable")]
-        best, others = ranked[: size - size // 2], ranked[size - size // 2 :]
-        pool = others[: max(len(ranked) // 2**number, size // 2)]
-        rounds.append(np.concatenate([best, rng.choice(pool, size // 2, replace=False)]))
+        labelled = np.concatenate(rounds)
+        rest = np.setdiff1d(np.arange(len(X)), labelled)
+        fitted = clone(model).fit(X[labelled], y[labelled])
+        ranked = rest[np.argsort(-predict_in_order(fitted, X[rest]), kind="stable")]
+        n_drawn = size // 2
+        best, others = ranked[: size - n_drawn], ranked[size - n_drawn :]
+        top = others[: max(len(ranked) // 2**number, n_drawn)]
+        rounds.append(np.concatenate([best, rng.choice(top, n_drawn, replace=False)]))
     return rounds

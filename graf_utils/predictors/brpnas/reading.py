@@ -1,0 +1,153 @@
+"""What the estimator is given: architectures in any of their forms, features, targets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from graf_utils.graphs import GraphBatch
+from graf_utils.predictors.brpnas.graphs import OperationGraphs, operation_graphs
+from graf_utils.spaces import SearchSpace, get_space
+
+__all__ = ["check_same_rows", "read_architectures", "read_targets"]
+
+
+def check_same_rows(**inputs: Any) -> None:
+    """Check that pandas inputs have one index, since rows are paired by position.
+
+    Parameters
+    ----------
+    **inputs : object
+        Inputs by name; only frames and series are looked at.
+
+    Raises
+    ------
+    ValueError
+        Two of them have another index.
+    """
+    indexed = {k: v for k, v in inputs.items() if isinstance(v, pd.DataFrame | pd.Series)}
+    names = list(indexed)
+    for name in names[1:]:
+        first = names[0]
+        if not indexed[name].index.equals(indexed[first].index):
+            raise ValueError(
+                f"{name} has another index than {first}, and rows are paired by position. Put them "
+                f"in one order, {name}.loc[{first}.index], or, if row i belongs to row i, pass "
+                f"{name}.to_numpy()."
+            )
+
+
+def read_architectures(
+    X: Any, extra: Any, space: str | SearchSpace | None
+) -> tuple[OperationGraphs, NDArray[np.float64]]:
+    """Read graphs and features in any of the forms that `BRPNASRegressor.fit` takes.
+
+    Parameters
+    ----------
+    X : array of shape (n, code_length + n_features), list of architectures, or GraphBatch
+        The architectures, the features of an array beside their codes.
+    extra : array of shape (n, n_features) or None
+        Further features.
+    space : str, SearchSpace or None
+        How X is read; not needed for a `GraphBatch`.
+
+    Returns
+    -------
+    graphs : OperationGraphs
+        One per architecture.
+    features : ndarray of shape (n, n_features)
+
+    Raises
+    ------
+    ValueError
+        X cannot be read, codes are no whole numbers, or features are not finite.
+    """
+    if isinstance(X, GraphBatch | Mapping):
+        graphs = operation_graphs(X)
+    elif space is None:
+        raise ValueError(
+            f"X is {type(X).__name__} and space=None: only a GraphBatch can be read without a "
+            "space. Pass space='nb201', or space.graph_batch(architectures)."
+        )
+    else:
+        space = get_space(space)
+        X, extra = _split(X, extra, space.code_length)
+        graphs = operation_graphs(space.graph_batch(X))
+    return graphs, _features(extra, len(graphs))
+
+
+def _split(X: Any, extra: Any, code_length: int) -> tuple[Any, Any]:
+    """Architectures, and the features from beside their codes with the further ones."""
+    if hasattr(X, "__array__"):  # pandas, torch
+        X = np.asarray(X)
+    if not isinstance(X, np.ndarray) or X.ndim != 2:
+        return X, extra
+    if X.shape[1] > code_length:
+        X, beside = np.hsplit(X, [code_length])
+        extra = beside if extra is None else np.hstack([beside, np.asarray(extra)])
+    if X.dtype.kind == "f":
+        X = _whole(X)
+    return X, extra
+
+
+def _whole(codes: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Codes that stand in an array of floats, as integers; anything between is refused."""
+    whole = np.isfinite(codes) & (codes == np.round(codes))
+    if not whole.all():
+        row, column = np.argwhere(~whole)[0].tolist()
+        n = codes.shape[1]
+        raise ValueError(
+            f"X holds {codes[row, column]} at row {row}, column {column}; its first {n} columns "
+            "are codes of architectures, which are whole numbers. Leave them as they are, and "
+            "scale or fill the features only: np.hstack([codes, scaled_features]). In a pipeline, "
+            f"scale with ColumnTransformer([('codes', 'passthrough', slice(0, {n}))], "
+            "remainder=StandardScaler()). (This estimator scales features by itself.)"
+        )
+    return codes.astype(np.int64)
+
+
+def _features(extra: Any, n_rows: int) -> NDArray[np.float64]:
+    """Features beside the graph, none if nothing is given."""
+    if extra is None:
+        return np.empty((n_rows, 0))
+    features = np.asarray(extra, dtype=float)
+    if features.ndim != 2 or len(features) != n_rows or not np.isfinite(features).all():
+        raise ValueError(
+            f"features of shape {features.shape} must be finite numbers, one row for each of the "
+            f"{n_rows} networks. Fill or drop what is missing."
+        )
+    return features
+
+
+def read_targets(y: Any, n_rows: int) -> NDArray[np.float64]:
+    """Read one target per architecture.
+
+    Parameters
+    ----------
+    y : array of shape (n_rows,) or (n_rows, 1)
+        Finite numbers.
+    n_rows : int
+        Number of architectures.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+
+    Raises
+    ------
+    ValueError
+        The shape is another, a target is not finite, or there are fewer than four.
+    """
+    target = np.asarray(y, dtype=float)
+    if target.shape == (n_rows, 1):
+        target = target[:, 0]
+    if target.shape != (n_rows,) or not np.isfinite(target).all() or n_rows < 4:
+        raise ValueError(
+            f"y of shape {target.shape} must hold a finite number for each of the {n_rows} rows of "
+            "X, at least 4. Drop rows without a target."
+        )
+    return target
