@@ -179,7 +179,7 @@ def target_dots(
         ax.plot(mean, y, markersize=6, **style.dots)
     if marks is not None:
         _draw_marks(ax, marks, levels)
-    ax.set_yticks(range(len(levels)), [wrapped(level) for level in levels])
+    ax.set_yticks(range(len(levels)), [wrapped(level, 24) for level in levels])
     ax.set_ylim(len(levels) - 0.5, -0.5)
     ax.set(xlabel="Kendall τ on the rest")
     legend_below(ax)

@@ -232,7 +232,7 @@ def legend_below(axes: Axes | Iterable[Axes], ncols: int = 2) -> Legend:
         if panel.get_legend() is not None:
             panel.get_legend().remove()
     names, handles = [wrapped(label) for label in entries], list(entries.values())
-    options = {"ncols": ncols, "frameon": False, "columnspacing": 1.2}
+    options = {"ncols": ncols, "frameon": False, "columnspacing": 1.2, "handlelength": 2.8}
     figure = panels[0].figure
     if not single:
         return figure.legend(handles, names, loc="outside lower center", **options)
