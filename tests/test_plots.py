@@ -209,6 +209,11 @@ class TestTauCurves:
         frame["predictor"] = frame["encoding"].map({"graf": "rf", "one-hot": "ridge"})
         assert len(plots.tau_curves(frame).containers) == 2
 
+    def test_a_missing_value_is_a_setting_of_its_own(self):
+        frame = fits(source=["paper", None])
+        with pytest.raises(ValueError, match="average over source"):
+            plots.tau_curves(frame)
+
     def test_a_repeated_data_seed_is_refused_and_the_remedy_works(self):
         frame = fits(n_epochs=[100, 250])
         with pytest.raises(ValueError, match="occurs more than once") as error:
@@ -282,6 +287,11 @@ class TestTargetDots:
         frame = fits(**({"train_size": [128]} | {column: [1, 2]}))
         with pytest.raises(ValueError, match=f"average over {column}"):
             plots.target_dots(frame)
+
+    def test_one_predictor_for_each_row_is_no_pooling(self):
+        frame = fits(target=["a", "b"], train_size=[128])
+        frame["predictor"] = frame["target"].map({"a": "rf", "b": "ridge"})
+        assert len(plots.target_dots(frame).containers) == 2
 
     def test_no_encoding_of_the_order(self):
         with pytest.raises(ValueError, match="no rows"):
