@@ -125,6 +125,13 @@ class TestLook:
         chosen = [plots.look(n, names) for n in names]
         assert len({(s.color, s.marker) for s in chosen}) == 4
 
+    def test_spare_looks_are_given_by_the_alphabet(self):
+        letters = "zyxwvutsrqponmlkjihgfedcba"
+        markers = [plots.look(letter, letters).marker for letter in sorted(letters)]
+        assert markers[:5] == markers[5:10] == markers[20:25]
+        assert len(set(markers)) == 5
+        assert plots.look("a", letters) == plots.look("a")
+
     def test_forty_unknown_names_are_told_apart_and_more_are_refused(self):
         names = [f"e{i:02}" for i in range(40)]
         styles = [plots.look(name, names) for name in names]

@@ -20,7 +20,8 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 
 from graf_utils import plots
-from graf_utils.datasets import data_path
+from graf_utils.datasets import data_path, load_table
+from graf_utils.evaluation import evaluate
 
 NOTEBOOKS = data_path().parent / "notebooks"
 
@@ -153,6 +154,15 @@ def test_the_chain_on_which_one_hot_is_ahead_is_named():
     ahead = [n for n in (32, 128, 1024) if tau[n, "one-hot"] > tau[n, "graf"]]
     assert kept["onehot_ahead"] == " and ".join(f"{n:,}" for n in ahead) == "128 and 1,024"
     assert kept["chain_graf"] == pytest.approx(tau[1024, "graf"])
+
+
+@pytest.mark.paper
+def test_the_fits_on_the_chain_come_out_again():
+    table = load_table("nas-bench-macro", source="paper")
+    again = evaluate(table, "accuracy", ["graf", "one-hot"], "rf", 32, 42, progress=False)
+    for row in again.to_dict("records"):
+        (kept,) = rows("paper_chain", encoding=row["encoding"], train_size=32, data_seed=42)
+        assert row["kendall_tau"] == pytest.approx(kept["kendall_tau"], abs=1e-6)
 
 
 def test_sizes_at_which_an_encoding_is_ahead():
