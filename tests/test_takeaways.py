@@ -157,7 +157,7 @@ def test_the_chain_on_which_one_hot_is_ahead_is_named():
 
 
 @pytest.mark.paper
-def test_the_fits_on_the_chain_come_out_again():
+def test_the_fits_on_the_chain_come_out_again(paper_dir):
     table = load_table("nas-bench-macro", source="paper")
     again = evaluate(table, "accuracy", ["graf", "one-hot"], "rf", 32, 42, progress=False)
     for row in again.to_dict("records"):
