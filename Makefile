@@ -43,6 +43,7 @@ paper: $(STAMP) ## recompute data/results from the paper's tables (under two hou
 	OMP_NUM_THREADS=1 $(BIN)/python data/recipes/importance_results.py
 	OMP_NUM_THREADS=1 $(BIN)/python data/recipes/search_results.py
 	OMP_NUM_THREADS=1 $(BIN)/python data/recipes/task_results.py
+	OMP_NUM_THREADS=1 $(BIN)/python data/recipes/chain_results.py
 	$(BIN)/python data/recipes/readme_figure.py
 
 lab: $(STAMP) ## open the chapters in JupyterLab

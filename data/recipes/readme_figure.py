@@ -16,7 +16,7 @@ from graf_utils._files import replacing
 from graf_utils.datasets import data_path
 
 OUTPUT = Path(__file__).resolve().parents[2] / "book" / "_static" / "answer.svg"
-ENCODINGS = ["one-hot", "graf", "zcp", "zcp+graf"]
+ENCODINGS = ["one-hot", "zcp", "graf", "zcp+graf"]
 
 
 def main() -> None:

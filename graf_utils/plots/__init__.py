@@ -1,0 +1,65 @@
+"""The figures of the book: one look per encoding, the idioms that chapters share, cells.
+
+Every function draws on `ax` (or on a new figure) and returns it. Figures are small with large
+type, on a white ground, so that they can be read on a telephone and in dark mode; alt text and
+captions stand with the notebook cells. A figure that would average over settings without a word
+is refused. What only one chapter draws stands in that chapter.
+"""
+
+from graf_utils.plots.cells import draw_cell, feature_label
+from graf_utils.plots.features import correlation_map, relation
+from graf_utils.plots.results import (
+    mean_interval,
+    median_band,
+    number_map,
+    row_dots,
+    target_dots,
+    tau_curves,
+)
+from graf_utils.plots.style import (
+    BLACK,
+    BLUE,
+    ENCODING_STYLES,
+    GREEN,
+    GREY,
+    ORANGE,
+    PALETTE,
+    PURPLE,
+    RED,
+    SKY,
+    YELLOW,
+    Look,
+    legend_below,
+    look,
+    theme,
+    wrapped,
+)
+
+__all__ = [
+    "BLACK",
+    "BLUE",
+    "ENCODING_STYLES",
+    "GREEN",
+    "GREY",
+    "ORANGE",
+    "PALETTE",
+    "PURPLE",
+    "RED",
+    "SKY",
+    "YELLOW",
+    "Look",
+    "correlation_map",
+    "draw_cell",
+    "feature_label",
+    "legend_below",
+    "look",
+    "mean_interval",
+    "median_band",
+    "number_map",
+    "relation",
+    "row_dots",
+    "target_dots",
+    "tau_curves",
+    "theme",
+    "wrapped",
+]

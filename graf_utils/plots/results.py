@@ -1,0 +1,327 @@
+"""Results of evaluations: curves, rows of dots, medians with bands, maps with numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+
+from graf_utils import _checks
+from graf_utils.plots.style import legend_below, look, new_axes, wrapped
+
+SETTING = ("table", "source", "target", "encoding", "predictor", "train_size")
+"""Columns of `evaluate` that say what was fitted; only data seeds may be averaged."""
+
+NORMAL_95 = 1.96  # standard errors on either side of a mean that hold it 95 times of 100
+
+
+def refuse_pooling(results: pd.DataFrame, by: Sequence[str], free: Sequence[str] = ()) -> None:
+    """Refuse results in which one line or one dot would average several settings.
+
+    Parameters
+    ----------
+    results : DataFrame
+        From `graf_utils.evaluation.evaluate`.
+    by : sequence of str
+        Columns that separate what is drawn.
+    free : sequence of str
+        Further columns that may vary, because they are an axis.
+
+    Raises
+    ------
+    ValueError
+        There are no rows; a column is missing; another column of the setting has several values
+        for one line or dot; or a data seed occurs twice in what is averaged.
+    """
+    missing = [c for c in (*by, *free, "kendall_tau") if c not in results]
+    if missing or results.empty:
+        raise ValueError(
+            f"results needs the columns {missing}; it has {list(results)}."
+            if missing
+            else "results has no rows: nothing is left to draw. Check how it was selected."
+        )
+    others = [c for c in SETTING if c in results and c not in (*by, *free)]
+    counts = results.groupby(list(by), sort=False, dropna=False)[others].nunique(dropna=False)
+    pooled = [c for c in others if (counts[c] > 1).any()]
+    if pooled:
+        first = pooled[0]
+        value = results[first].iloc[0]
+        raise ValueError(
+            f"one line or dot would average over {' and '.join(pooled)}: {first} has the values "
+            f"{_checks.short(results[first].unique().tolist())}. Draw one of them, "
+            f"results[results[{first!r}] == {value!r}], or a panel for each: "
+            f"for name, part in results.groupby({first!r})."
+        )
+    keys = [*by, *free, "data_seed"]
+    if "data_seed" in results and results.duplicated(keys).any():
+        row = results[results.duplicated(keys)].iloc[0]
+        where = ", ".join(f"{key} {row[key]}" for key in keys)
+        raise ValueError(
+            f"{where} occurs more than once, so that one line or dot would average over something "
+            "else than data seeds. Keep one row for each, such as "
+            f"results.drop_duplicates({keys})."
+        )
+
+
+def mean_interval(values: Any) -> tuple[pd.Series, pd.Series]:
+    """Mean of each group, and half its 95 % interval of the mean.
+
+    Parameters
+    ----------
+    values : SeriesGroupBy
+        One number per data seed in each group; NaN is left out.
+
+    Returns
+    -------
+    mean : Series
+    half : Series
+        1.96 standard errors; 0 for a group of one, whose spread is not known.
+    """
+    half = NORMAL_95 * values.std() / np.sqrt(values.count())
+    return values.mean(), half.fillna(0.0)
+
+
+def tau_curves(
+    results: pd.DataFrame, hue: str = "encoding", ax: Axes | None = None, **kwargs: Any
+) -> Axes:
+    """Draw Kendall tau against train size, one line per encoding; bars are 95 % intervals.
+
+    Parameters
+    ----------
+    results : DataFrame
+        From `graf_utils.evaluation.evaluate`: one target and, for each line, one predictor.
+    hue : str
+        Column that separates the lines, in order of appearance; each looks as `look` says.
+    ax : Axes, optional
+    **kwargs
+        Passed to `Axes.errorbar`.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        A line would average several settings, or nothing is left to draw.
+    """
+    refuse_pooling(results, [hue], ["train_size"])
+    ax = new_axes(ax)
+    levels = list(dict.fromkeys(results[hue]))
+    for level in levels:
+        chosen = results[results[hue] == level].groupby("train_size")["kendall_tau"]
+        mean, half = mean_interval(chosen)
+        style = look(level, levels)
+        options = style.line | {"marker": style.marker, "capsize": 3} | kwargs
+        ax.errorbar(mean.index, mean, yerr=half, **options)
+    sizes = sorted(set(results["train_size"]))
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    ax.set_xticks([], minor=True)
+    ax.set(xlabel="training networks", ylabel="Kendall τ on the rest")
+    legend_below(ax)
+    return ax
+
+
+def target_dots(
+    results: pd.DataFrame,
+    order: Sequence[str] | None = None,
+    rows: str = "target",
+    ax: Axes | None = None,
+    marks: pd.Series | None = None,
+) -> Axes:
+    """Draw Kendall tau of every encoding, one row per target; bars are 95 % intervals.
+
+    Parameters
+    ----------
+    results : DataFrame
+        From `graf_utils.evaluation.evaluate`, of one predictor and train size.
+    order : sequence of str, optional
+        Encodings to draw, from top to bottom within a row; by default all, as they appear. Those
+        without results are left out.
+    rows : str
+        Column whose levels become rows, in order of appearance, the first on top.
+    ax : Axes, optional
+    marks : Series, optional
+        A number per row to compare with, drawn as a black bar: its index names rows, its name
+        stands in the legend.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        A dot would average several settings, nothing is left to draw, or `marks` names a row that
+        is not there.
+    """
+    if order is not None:
+        results = results[results["encoding"].isin(list(order))]
+    refuse_pooling(results, [rows, "encoding"])
+    ax = new_axes(ax)
+    levels = list(dict.fromkeys(results[rows]))
+    present = list(dict.fromkeys(results["encoding"]))
+    shown = present if order is None else [name for name in order if name in present]
+    step = min(0.14, 0.8 / len(shown))
+    for k, encoding in enumerate(shown):
+        tau = results[results["encoding"] == encoding].groupby(rows)["kendall_tau"]
+        mean, half = (series.reindex(levels) for series in mean_interval(tau))
+        y = np.arange(len(levels)) + step * (k - (len(shown) - 1) / 2)
+        style = look(encoding, shown)
+        ax.errorbar(mean, y, xerr=half, fmt="none", capsize=2, linewidth=1, ecolor=style.color)
+        ax.plot(mean, y, markersize=6, **style.dots)
+    if marks is not None:
+        _draw_marks(ax, marks, levels)
+    ax.set_yticks(range(len(levels)), [wrapped(level, 24) for level in levels])
+    ax.set_ylim(len(levels) - 0.5, -0.5)
+    ax.set(xlabel="Kendall τ on the rest")
+    legend_below(ax)
+    return ax
+
+
+def _draw_marks(ax: Axes, marks: pd.Series, levels: list[Any]) -> None:
+    """Draw a black bar in each row that has a number; rows are found by name."""
+    strangers = [name for name in marks.index if name not in levels]
+    if strangers or not marks.index.is_unique:
+        raise ValueError(
+            f"marks must name rows of the figure, each once: {strangers or list(marks.index)} is "
+            f"not among {levels}, or is repeated. Rename its index to them."
+        )
+    at = marks.reindex(levels)
+    ax.plot(
+        at,
+        range(len(levels)),
+        linestyle="none",
+        color="black",
+        marker="|",
+        markersize=18,
+        markeredgewidth=2,
+        label=wrapped(marks.name or "for comparison"),
+    )
+
+
+def row_dots(
+    values: pd.Series, spread: pd.Series | None = None, ax: Axes | None = None, **kwargs: Any
+) -> Axes:
+    """Draw one dot per row with a bar on either side, the first on top.
+
+    Parameters
+    ----------
+    values : Series
+        One number per row; the index names the rows, in this order.
+    spread : Series, optional
+        Half the length of each bar, with the same index; no bar where it is NaN.
+    ax : Axes, optional
+    **kwargs
+        Passed to `Axes.errorbar`, such as ``color`` or ``label``.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    ValueError
+        A row occurs twice, or `spread` has other rows.
+    """
+    if not values.index.is_unique:
+        twice = values.index[values.index.duplicated()][0]
+        raise ValueError(
+            f"row {twice!r} occurs more than once: values of several settings are mixed. Select "
+            "one of them first."
+        )
+    if spread is not None and set(spread.index) != set(values.index):
+        raise ValueError("spread must have the rows of values: take both from the same frame.")
+    ax = new_axes(ax)
+    half = None if spread is None else spread.reindex(values.index).fillna(0.0)
+    ax.errorbar(values, range(len(values)), xerr=half, **{"fmt": "o", "capsize": 3} | kwargs)
+    ax.set_yticks(range(len(values)), [wrapped(name, 30) for name in values.index])
+    ax.set_ylim(len(values) - 0.5, -0.5)
+    return ax
+
+
+def median_band(values: pd.DataFrame, ax: Axes | None = None, **kwargs: Any) -> Axes:
+    """Draw the median over columns as a line, shaded from quartile to quartile.
+
+    Parameters
+    ----------
+    values : DataFrame of shape (n_points, n_seeds)
+        The index is the horizontal axis; one column per seed. NaN is left out.
+    ax : Axes, optional
+    **kwargs
+        Passed to `Axes.plot`: ``label``, ``color``, ``linestyle``.
+
+    Returns
+    -------
+    Axes
+    """
+    ax = new_axes(ax)
+    (line,) = ax.plot(values.index, values.median(axis=1), **kwargs)
+    low, high = values.quantile(0.25, axis=1), values.quantile(0.75, axis=1)
+    ax.fill_between(values.index, low, high, color=line.get_color(), alpha=0.12, linewidth=0)
+    return ax
+
+
+def number_map(
+    table: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    digits: int = 1,
+    cmap: str = "cividis",
+    vmin: float = 0.0,
+    vmax: float = 1.0,
+) -> Axes:
+    """Draw a table as a heat map with the numbers written in, black or white as can be read.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Numbers; NaN is left blank.
+    ax : Axes, optional
+    digits : int
+        Decimals of the numbers; .5 stands for 0.5.
+    cmap : str
+        A colour map of Matplotlib: ``"cividis"`` for sizes, ``"RdBu"`` for signed numbers.
+    vmin, vmax : float
+        Numbers at the ends of the colour map.
+
+    Returns
+    -------
+    Axes
+    """
+    ax = new_axes(ax)
+    values = table.to_numpy(dtype=float)
+    ax.imshow(values, cmap=cmap, vmin=vmin, vmax=vmax, aspect="auto")
+    colours = mpl.colormaps[cmap](Normalize(vmin, vmax, clip=True)(values))
+    bright = _luminance(colours[..., :3])
+    for (row, column), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            # where black and white have the same contrast (WCAG 2.2)
+            colour = "black" if bright[row, column] > 0.179 else "white"
+            text = _short_number(value, digits)
+            ax.text(column, row, text, ha="center", va="center", color=colour, fontsize=9.5)
+    ax.set_xticks(range(table.shape[1]), table.columns)
+    ax.set_yticks(range(len(table)), table.index)
+    ax.grid(False)
+    return ax
+
+
+def _luminance(rgb: np.ndarray) -> np.ndarray:
+    """Relative luminance of colours as WCAG 2.2 defines it, from 0 (black) to 1 (white)."""
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return linear @ np.array([0.2126, 0.7152, 0.0722])
+
+
+def _short_number(value: float, digits: int) -> str:
+    """Write a number without the zero before the point: ``.5``, ``-.5``, ``10.5``."""
+    text = f"{value:.{digits}f}"
+    if float(text) == 0:
+        text = text.lstrip("-")
+    return re.sub(r"^(-?)0\.", r"\1.", text)

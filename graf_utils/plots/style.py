@@ -1,0 +1,250 @@
+"""One look for each encoding in every figure: its colour, marker and dash; theme and legends."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.legend import Legend
+from matplotlib.transforms import ScaledTranslation, blended_transform_factory
+
+# Okabe & Ito (2008), distinguishable with all common colour vision deficiencies.
+BLACK = "#000000"
+ORANGE = "#E69F00"
+SKY = "#56B4E9"
+GREEN = "#009E73"
+YELLOW = "#F0E442"
+BLUE = "#0072B2"
+RED = "#D55E00"
+PURPLE = "#CC79A7"
+GREY = "#767676"  # reads on white and on black
+PALETTE = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY, BLACK)
+
+LINE_WIDTH = 20  # characters of a line of a label: a third of a figure
+LONGEST_LABEL = 60  # characters; longer names leave no room for what is drawn
+
+
+@dataclass(frozen=True)
+class Look:
+    """How an encoding looks in every figure.
+
+    Parameters
+    ----------
+    label : str
+        What a legend calls it.
+    color : str
+        As ``"#0072B2"``.
+    marker : str
+        A marker of Matplotlib.
+    linestyle : str or tuple
+        A dash pattern of Matplotlib.
+    """
+
+    label: str
+    color: str
+    marker: str
+    linestyle: Any
+
+    @property
+    def line(self) -> dict[str, Any]:
+        """Arguments of `Axes.plot` for a line without markers."""
+        return {"label": self.label, "color": self.color, "linestyle": self.linestyle}
+
+    @property
+    def dots(self) -> dict[str, Any]:
+        """Arguments of `Axes.plot` for markers without a line."""
+        return {
+            "label": self.label,
+            "color": self.color,
+            "marker": self.marker,
+            "linestyle": "none",
+        }
+
+
+ENCODING_STYLES = {
+    "graf": Look("GRAF", BLUE, "o", "-"),
+    "one-hot": Look("one-hot", RED, "s", "--"),
+    "zcp": Look("ZCP", GREEN, "^", "-."),
+    "zcp+graf": Look("ZCP + GRAF", PURPLE, "D", (0, (9, 2))),
+    "flops+params": Look("FLOPs + params", ORANGE, "v", ":"),
+    "op-count": Look("operation counts", SKY, "P", (0, (3, 1, 1, 1))),
+    "path": Look("path encoding", BLACK, "X", (0, (6, 1, 1, 1, 1, 1))),
+    "graf+one-hot": Look("GRAF + one-hot", GREY, "*", (0, (4, 2, 1, 2))),
+    "none": Look("graph alone", BLACK, "p", (0, (2, 1))),
+    "graf-allowed": Look("GRAF, allowed", SKY, "x", (0, (7, 1, 2, 1))),
+    "flops": Look("FLOPs", ORANGE, "1", (0, (1, 2))),
+    "params": Look("parameters", GREY, "2", (0, (3, 3))),
+}
+"""The look of each encoding of the book, by its name."""
+
+# For other names. Numbers of markers, dashes and colours without a common divisor: 5 * 3 * 8
+# combinations before one comes back.
+_SPARE_COLOURS = (GREY, SKY, BLACK, PURPLE, ORANGE, GREEN, RED, BLUE)
+_SPARE_MARKERS = ("<", ">", "d", "h", "8")
+_SPARE_DASHES = ((0, (7, 3)), (0, (1, 1.5)), (0, (5, 1, 1, 1)))
+_MOST_SPARES = len(_SPARE_COLOURS) * len(_SPARE_MARKERS)
+
+
+def look(encoding: str, among: Iterable[str] = ()) -> Look:
+    """Return the colour, marker and dash of an encoding: the same in every figure.
+
+    Parameters
+    ----------
+    encoding : str
+        A name of `ENCODING_STYLES`, or any other name, such as that of an encoding of your own.
+    among : iterable of str
+        The names in the same figure. Those that are not in `ENCODING_STYLES` share out the spare
+        looks in the order of the alphabet, so that the order of rows does not matter.
+
+    Returns
+    -------
+    Look
+
+    Raises
+    ------
+    ValueError
+        There are more than forty other names, which nobody could tell apart, or one has more than
+        sixty characters.
+    """
+    if encoding in ENCODING_STYLES:
+        return ENCODING_STYLES[encoding]
+    others = sorted({str(name) for name in (*among, encoding)} - set(ENCODING_STYLES))
+    if len(others) > _MOST_SPARES:
+        raise ValueError(
+            f"{len(others)} names besides those of ENCODING_STYLES cannot be told apart in one "
+            f"figure, at most {_MOST_SPARES} can: draw a selection, or a panel for each group."
+        )
+    i = others.index(str(encoding))
+    return Look(
+        wrapped(encoding),
+        _SPARE_COLOURS[i % len(_SPARE_COLOURS)],
+        _SPARE_MARKERS[i % len(_SPARE_MARKERS)],
+        _SPARE_DASHES[i % len(_SPARE_DASHES)],
+    )
+
+
+def wrapped(name: object, width: int = LINE_WIDTH) -> str:
+    """Break a name into short lines, so that it leaves room for what is drawn.
+
+    Parameters
+    ----------
+    name : object
+        Anything; its text is taken.
+    width : int
+        Characters of a line.
+
+    Returns
+    -------
+    str
+        Broken at spaces, else after ``_``, ``-``, ``+``, ``/`` or ``@``, else anywhere.
+
+    Raises
+    ------
+    ValueError
+        It has more than sixty characters.
+    """
+    text = str(name)
+    if len(text) <= width or "\n" in text:
+        return text
+    if len(text) > LONGEST_LABEL:
+        raise ValueError(
+            f"the name {text[:40]!r}… has {len(text)} characters, and a figure has room for "
+            f"{LONGEST_LABEL}. Give it a short one, such as frame.replace({{{text[:9]!r}…: "
+            "'short'})."
+        )
+    words = text.split(" ")
+    if len(words) == 1:
+        for mark in "_-+/@":
+            text = text.replace(mark, mark + " ")
+        lines, line = [], ""
+        for word in text.split(" "):
+            if line and len(line + word) > width:
+                lines.append(line)
+                line = ""
+            line += word
+        return "\n".join("\n".join(textwrap.wrap(part, width)) for part in [*lines, line])
+    return "\n".join(textwrap.wrap(text, width))
+
+
+def theme() -> None:
+    """Set the book's style: white ground, thin grid, type of 11 points, 4.6 by 3.2 inches."""
+    sns.set_theme(
+        style="whitegrid",
+        palette=list(PALETTE),
+        rc={
+            "figure.figsize": (4.6, 3.2),
+            "figure.dpi": 100,
+            "savefig.bbox": "tight",
+            "figure.constrained_layout.use": True,
+            "font.size": 11,
+            "axes.labelsize": 11,
+            "axes.titlesize": 11,
+            "legend.fontsize": 10,
+            "xtick.labelsize": 10,
+            "ytick.labelsize": 10,
+            "grid.linewidth": 0.5,
+            "axes.edgecolor": "#444444",
+            "lines.linewidth": 1.6,
+            "svg.hashsalt": "graf-book",
+        },
+    )
+
+
+def new_axes(ax: Axes | None) -> Axes:
+    """Return the axes that are given, or those of a new figure."""
+    return plt.subplots()[1] if ax is None else ax
+
+
+def legend_below(axes: Axes | Iterable[Axes], ncols: int = 2) -> Legend:
+    """Put the legend below the axis label; for several panels, one legend below them all.
+
+    Parameters
+    ----------
+    axes : Axes or array of Axes
+        One panel, or all panels of a figure: each label is named once, and their own legends go.
+    ncols : int
+        Columns of the legend; two fit on a telephone.
+
+    Returns
+    -------
+    Legend
+
+    Raises
+    ------
+    ValueError
+        Nothing that is drawn has a label.
+    """
+    single = isinstance(axes, Axes)
+    panels = [axes] if single else list(np.ravel(np.asarray(axes, dtype=object)))
+    entries: dict[str, Any] = {}
+    for panel in panels:
+        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    if not entries:
+        raise ValueError("nothing in the axes has a label: draw with label=..., then add a legend.")
+    for panel in panels:
+        if panel.get_legend() is not None:
+            panel.get_legend().remove()
+    names, handles = [wrapped(label) for label in entries], list(entries.values())
+    options = {"ncols": ncols, "frameon": False, "columnspacing": 1.2, "handlelength": 2.8}
+    figure = panels[0].figure
+    if not single:
+        return figure.legend(handles, names, loc="outside lower center", **options)
+    below = panels[0].transAxes + ScaledTranslation(0, -0.5, figure.dpi_scale_trans)
+    place = panels[0].get_subplotspec()
+    alone = place is None or place.get_gridspec().ncols == 1
+    middle = figure.transFigure if alone else panels[0].transAxes
+    return panels[0].legend(
+        handles,
+        names,
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0),
+        bbox_transform=blended_transform_factory(middle, below),
+        **options,
+    )
