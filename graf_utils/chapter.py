@@ -17,8 +17,8 @@ follow the rules.
 2. A sentence with a number, or with a role, is said by a code cell: ``page.say(...)``. While the
    book is being built (``GRAF_BOOK`` is set, by ``book/_ext/fresh.py``) roles go out as they are.
    Anywhere else the same text goes out as plain Markdown (`plain_markdown`): a citation as a link
-   with authors and year, ``{numref}`fig-cell` ``, on the site "Fig. 3", as "the figure", a link to a
-   page that is not at hand as a link to the site.
+   with authors and year; ``{numref}`fig-cell` ``, on the site "Fig. 3", as "the figure"; a link to
+   a page that is not at hand as a link to the site.
 3. Headings belong in Markdown cells (in an output they would be missing from the contents), and
    HTML is shown as text. `Chapter.say` refuses headings, directives and ``{glue}``.
 4. Other pages may paste a chapter's values: ``page.glue(n_cells=...)`` there, ``{glue:text}`` here.

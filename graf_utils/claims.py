@@ -507,9 +507,6 @@ def board_html(ledger: Any, titles: Mapping[str, str]) -> str:
     for chapter, part in ledger.groupby("chapter", sort=False):
         title = html.escape(titles.get(chapter, chapter))
         rows = "".join(_board_row(row) for row in part.to_dict("records"))
-        header = "".join(
-            f"<th>{name}</th>" for name in ("claim", "paper", "ours", "verdict", "why")
-        )
         parts.append(
             f'<h2 id="claims-{html.escape(chapter)}">{title}</h2>'
             f'<table class="dataframe scoreboard"><thead><tr>{header}</tr></thead>'

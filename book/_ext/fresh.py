@@ -47,7 +47,7 @@ def compute_digest(root: Path) -> str:
         paths += sorted((root / folder).rglob(pattern))
     for path in paths:
         relative = path.relative_to(root)
-        if not path.is_file() or "__pycache__" in relative.parts:
+        if not path.is_file() or "__pycache__" in relative.parts or path.suffix == ".part":
             continue
         content = hashlib.sha256(path.read_bytes()).hexdigest()
         digest.update(f"{relative.as_posix()}\0{content}\n".encode())
