@@ -6,8 +6,8 @@ the same in JupyterLab, on Binder, in Colab and on the site, and follows the par
 
 How sentences are written
 -------------------------
-The site is built by MyST-NB, which knows roles: ``{cite}`kadlecova_2024_graf` `` becomes a
-citation, ``{numref}`fig-cell` `` a numbered link. Jupyter knows none: there a role is raw text.
+The site is built by MyST-NB, which knows roles: ``{cite}`kadlecova_2024_graf``` becomes a
+citation, ``{numref}`fig-cell``` a numbered link. Jupyter knows none: there a role is raw text.
 MyST-NB reads roles in the *output* of a cell too, if ``nb_render_markdown_format`` is "myst" (in
 ``_config.yml``); citations, links between pages and numbers of figures then resolve. From this
 follow the rules.
@@ -17,11 +17,13 @@ follow the rules.
 2. A sentence with a number, or with a role, is said by a code cell: ``page.say(...)``. While the
    book is being built (``GRAF_BOOK`` is set, by ``book/_ext/fresh.py``) roles go out as they are.
    Anywhere else the same text goes out as plain Markdown (`plain_markdown`): a citation as a link
-   with authors and year; ``{numref}`fig-cell` ``, on the site "Fig. 3", as "the figure"; a link to
+   with authors and year; ``{numref}`fig-cell```, on the site "Fig. 3", as "the figure"; a link to
    a page that is not at hand as a link to the site.
 3. Headings belong in Markdown cells (in an output they would be missing from the contents), and
    HTML is shown as text. `Chapter.say` refuses headings, directives and ``{glue}``.
-4. Other pages may paste a chapter's values: ``page.glue(n_cells=...)`` there, ``{glue:text}`` here.
+4. A cell whose picture has a caption (``mystnb: figure`` in its metadata) says nothing: MyST-NB
+   puts *each* output of such a cell into a figure. The next cell speaks.
+5. Other pages may paste a chapter's values: ``page.glue(n_cells=...)`` there, ``{glue:text}`` here.
 """
 
 from __future__ import annotations
