@@ -149,33 +149,43 @@ def check(
     'by 0.001'
     """
     _check_texts(id=id, claim=claim, where=where, reason=reason)
-    widths = tolerance is not None or precision is not None or standard_error is not None
-    shown = missed = ""
+    widths = (tolerance, precision, standard_error)
     if holds is not None:
-        if widths:
-            raise ValueError(
-                f"claim {id!r}: holds says yes or no, so a tolerance would not be used. Leave "
-                "tolerance, precision and standard_error out, or compare figures without holds."
-            )
-        parts = _booleans(id, holds)
-        verdict = _verdict(id, parts, decisive)
-        if len(parts) > 1:
-            missed = ", ".join(str(name) for name, met in parts.items() if not met)
+        parts, shown, missed = _compare_words(id, holds, widths)
     elif ours is not None:
-        theirs, here = _figures(id, paper, ours)
-        margins, shown = _margins(id, list(theirs), tolerance, precision, standard_error)
-        parts = {
-            name: abs(here[name] - figure) <= margins[name] + _BINARY  # NaN misses
-            for name, figure in theirs.items()
-        }
-        verdict = _verdict(id, parts, decisive)
-        missed = _misses(theirs, here, parts, digits)
+        parts, shown, missed = _compare_figures(id, paper, ours, widths, digits)
     elif reason:
-        verdict = UNTESTED
+        parts, shown, missed = {}, "", ""
     else:
         raise ValueError(f"claim {id!r}: nothing to compare. Pass ours, holds, or the reason.")
+    verdict = _verdict(id, parts, decisive) if parts else UNTESTED
     seen = _show(paper, digits), _show(ours, digits)
     return Claim(id, claim, where, *seen, shown, verdict, missed, reason)
+
+
+def _compare_words(id: str, holds: Any, widths: tuple) -> tuple[dict[Any, bool], str, str]:
+    """Which parts of a statement hold; no tolerance; the names of those that miss."""
+    if any(width is not None for width in widths):
+        raise ValueError(
+            f"claim {id!r}: holds says yes or no, so a tolerance would not be used. Leave "
+            "tolerance, precision and standard_error out, or compare figures without holds."
+        )
+    parts = _booleans(id, holds)
+    missed = [str(name) for name, met in parts.items() if not met]
+    return parts, "", ", ".join(missed) if len(parts) > 1 else ""
+
+
+def _compare_figures(
+    id: str, paper: Any, ours: Any, widths: tuple, digits: int
+) -> tuple[dict[Any, bool], str, str]:
+    """Which figures are met, within which tolerance, and by how much the others miss."""
+    theirs, here = _figures(id, paper, ours)
+    margins, shown = _margins(id, list(theirs), *widths)
+    parts = {
+        name: abs(here[name] - figure) <= margins[name] + _BINARY  # NaN misses
+        for name, figure in theirs.items()
+    }
+    return parts, shown, _misses(theirs, here, parts, digits)
 
 
 def _check_texts(**texts: Any) -> None:
