@@ -1,8 +1,9 @@
 """The claims ledger: what the paper says, what we find, and the verdict.
 
-A chapter makes one `Ledger` and calls `Ledger.check` for each claim. The result shows itself as a
+A chapter keeps one `Ledger` and calls `Ledger.check` for each claim. The result shows itself as a
 box on the page; during a build it is also written to the ledger that the scoreboard reads. A claim
-that does not hold shows as such: it never raises.
+that does not hold shows as such. What raises is a question that could only be answered one way:
+figures without a tolerance, a verdict that is not a boolean, a tolerance without end.
 """
 
 from __future__ import annotations
@@ -10,24 +11,43 @@ from __future__ import annotations
 import html
 import json
 import math
+import numbers
 import os
-import tempfile
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-__all__ = ["VERDICTS", "Claim", "Ledger", "check", "glue", "read_ledger"]
+from graf_utils import _files
+
+__all__ = [
+    "VERDICTS",
+    "Claim",
+    "Ledger",
+    "board_html",
+    "check",
+    "glue",
+    "read_ledger",
+    "summary_html",
+]
 
 VERDICTS = ("holds", "holds in part", "fails", "cannot be tested here")
+HOLDS, IN_PART, FAILS, UNTESTED = VERDICTS
 
 _CSS = dict(zip(VERDICTS, ("holds", "partly", "fails", "untested"), strict=True))
-_COLUMNS = ["chapter", "id", "claim", "where", "paper", "ours", "tolerance", "verdict", "reason"]
+_COLUMNS = [
+    "chapter", "id", "claim", "where", "paper", "ours", "tolerance", "verdict", "missed", "reason",
+]  # fmt: skip
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_Z = 1.96  # 95 % of a normal distribution lie within so many standard deviations
+_BINARY = 5e-13  # half a unit of the twelfth decimal forgives .845 + .002 != .847 in binary
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim with its verdict; see `check`."""
+    """One claim with its verdict, all as text; see `check`."""
 
     id: str
     claim: str
@@ -36,12 +56,18 @@ class Claim:
     ours: str
     tolerance: str
     verdict: str
+    missed: str
     reason: str
 
     def _repr_html_(self) -> str:
-        facts = [("Paper", self.paper), ("Here", self.ours), ("Tolerance", self.tolerance)]
+        facts = {
+            "Paper": self.paper,
+            "Here": self.ours,
+            "Tolerance": self.tolerance,
+            "Missed": self.missed,
+        }
         listed = "".join(
-            f"<dt>{name}</dt><dd>{html.escape(text)}</dd>" for name, text in facts if text
+            f"<dt>{name}</dt><dd>{html.escape(text)}</dd>" for name, text in facts.items() if text
         )
         note = f'<p class="claim-reason">{html.escape(self.reason)}</p>' if self.reason else ""
         return (
@@ -63,11 +89,14 @@ def check(
     paper: Any = None,
     ours: Any = None,
     tolerance: float | None = None,
-    holds: bool | Iterable[bool] | None = None,
+    precision: float | None = None,
+    standard_error: float | Mapping[str, float] | None = None,
+    holds: Any = None,
+    decisive: Any = (),
     reason: str = "",
     digits: int = 3,
 ) -> Claim:
-    """Compare the paper's figure with ours and give the verdict.
+    """Compare the paper's figures with ours, or parts of a statement with the facts.
 
     Parameters
     ----------
@@ -77,12 +106,21 @@ def check(
         The statement, in our words.
     where : str
         Where it stands, such as ``"Kadlecová et al. 2024, table 2"``.
-    paper, ours : number, mapping of name to number, or text
+    paper, ours : number, mapping (or Series) of name to number, or text
         The paper's figure(s) and ours. Mappings are compared name by name.
     tolerance : float, optional
         Largest absolute difference at which a figure counts as met; `reason` says why this much.
-    holds : bool or sequence of bool, optional
-        For claims that are not one number (an order, a sign): which parts hold.
+    precision : float, optional
+        Instead of a tolerance: the unit of the last digit in the source, 0.001 for ".845". Half of
+        it is what rounding, or reading off a figure, can hide.
+    standard_error : float or mapping of name to float, optional
+        Instead of a tolerance, with `precision` or alone: the standard error of our mean over
+        seeds. The tolerance is half the precision plus 1.96 standard errors.
+    holds : bool, or mapping (or Series, or sequence, or frame) of bool, optional
+        For claims that are not figures (an order, a sign): which parts hold.
+    decisive : name or sequence of names, optional
+        Parts without which the claim fails, however many others hold. The parts of a sequence are
+        numbered from 1.
     reason : str
         Why the tolerance is what it is, or why the claim cannot be tested.
     digits : int
@@ -91,50 +129,227 @@ def check(
     Returns
     -------
     Claim
-        Verdict ``"holds"`` if all parts hold, ``"fails"`` if none does, else ``"holds in part"``.
-        A figure that is missing or NaN does not hold. Without any of `holds` and `ours` the claim
-        ``"cannot be tested here"``, which needs a reason.
+        One rule gives the verdict: ``"holds"`` if every part does; ``"fails"`` if a decisive part
+        misses, or more than half of all; else ``"holds in part"``. A figure that is missing or NaN
+        misses. Without any of `holds` and `ours` the claim ``"cannot be tested here"``, which
+        needs a reason.
 
     Raises
     ------
     ValueError
-        The arguments do not say what to compare.
+        The arguments do not say what to compare, or could not come out otherwise: a verdict that
+        is not a boolean, figures of the paper or a tolerance that are not finite.
+
+    Examples
+    --------
+    >>> print(check("x", "It rises.", where="figure 1", holds={"N=32": True, "N=128": False}))
+    It rises.
+      paper: ; here:  -> holds in part
+    >>> check("x", "It is .845.", where="table 1", paper=0.845, ours=0.8456, precision=0.001).missed
+    'by 0.001'
     """
+    _check_texts(id=id, claim=claim, where=where, reason=reason)
+    widths = (tolerance, precision, standard_error)
     if holds is not None:
-        parts = [bool(holds)] if not isinstance(holds, Iterable) else [bool(h) for h in holds]
-        if not parts:
-            raise ValueError(f"claim {id!r}: holds is empty; pass a bool for each part.")
-    elif ours is None:
-        if not reason:
-            raise ValueError(f"claim {id!r}: nothing to compare. Pass ours, holds, or the reason.")
-        parts = []
+        parts, shown, missed = _compare_words(id, holds, widths)
+    elif ours is not None:
+        parts, shown, missed = _compare_figures(id, paper, ours, widths, digits)
+    elif reason:
+        parts, shown, missed = {}, "", ""
     else:
-        if tolerance is None or paper is None:
-            raise ValueError(
-                f"claim {id!r}: figures are compared within a tolerance. Pass paper and tolerance, "
-                "or holds."
-            )
-        theirs = paper if isinstance(paper, Mapping) else {"": paper}
-        found = ours if isinstance(ours, Mapping) else {"": ours}
-        if not set(found) <= set(theirs):
-            raise ValueError(
-                f"claim {id!r}: ours names {sorted(set(found) - set(theirs))}, which paper does "
-                "not. Use the same names."
-            )
-        parts = [
-            # half a unit of the twelfth decimal forgives .845 + .002 != .847 in binary
-            math.isfinite(x := float(found.get(name, math.nan)))
-            and abs(x - float(figure)) <= tolerance + 5e-13
-            for name, figure in theirs.items()
-        ]
+        raise ValueError(f"claim {id!r}: nothing to compare. Pass ours, holds, or the reason.")
+    verdict = _verdict(id, parts, decisive) if parts else UNTESTED
+    seen = _show(paper, digits), _show(ours, digits)
+    return Claim(id, claim, where, *seen, shown, verdict, missed, reason)
+
+
+def _compare_words(id: str, holds: Any, widths: tuple) -> tuple[dict[Any, bool], str, str]:
+    """Which parts of a statement hold; no tolerance; the names of those that miss."""
+    if any(width is not None for width in widths):
+        raise ValueError(
+            f"claim {id!r}: holds says yes or no, so a tolerance would not be used. Leave "
+            "tolerance, precision and standard_error out, or compare figures without holds."
+        )
+    parts = _booleans(id, holds)
+    missed = [str(name) for name, met in parts.items() if not met]
+    return parts, "", ", ".join(missed) if len(parts) > 1 else ""
+
+
+def _compare_figures(
+    id: str, paper: Any, ours: Any, widths: tuple, digits: int
+) -> tuple[dict[Any, bool], str, str]:
+    """Which figures are met, within which tolerance, and by how much the others miss."""
+    theirs, here = _figures(id, paper, ours)
+    margins, shown = _margins(id, list(theirs), *widths)
+    parts = {
+        name: abs(here[name] - figure) <= margins[name] + _BINARY  # NaN misses
+        for name, figure in theirs.items()
+    }
+    return parts, shown, _misses(theirs, here, parts, digits)
+
+
+def _check_texts(**texts: Any) -> None:
+    for name, text in texts.items():
+        if not isinstance(text, str) or not (text or name == "reason"):
+            raise ValueError(f"{name}={text!r} of a claim must be a text that says something.")
+
+
+def _verdict(id: str, parts: dict[Any, bool], decisive: Any) -> str:
+    """The one rule of verdicts: all hold; most, or a decisive one, miss; or something between."""
+    one = isinstance(decisive, str) or not isinstance(decisive, Iterable)
+    names = [decisive] if one else list(decisive)
+    unknown = [name for name in names if name not in parts]
+    if unknown:
+        raise ValueError(
+            f"claim {id!r}: decisive names {unknown}, which are no parts of it. Its parts are "
+            f"{list(parts)}."
+        )
+    missed = [name for name, met in parts.items() if not met]
+    if not missed:
+        return HOLDS
+    if 2 * len(missed) > len(parts) or any(name in missed for name in names):
+        return FAILS
+    return IN_PART
+
+
+def _booleans(id: str, holds: Any) -> dict[Any, bool]:
+    """The parts of a statement by name, each True or False and nothing else."""
+    if hasattr(holds, "columns") and hasattr(holds, "stack"):  # a frame: a part for each cell
+        parts = {
+            f"{row}, {column}": holds.iloc[i, j]
+            for i, row in enumerate(holds.index)
+            for j, column in enumerate(holds.columns)
+        }
+        expected = holds.size
+    elif isinstance(holds, Mapping) or hasattr(holds, "items"):
+        items = list(holds.items())
+        parts, expected = dict(items), len(items)
+    elif isinstance(holds, set | frozenset):
+        raise ValueError(
+            f"claim {id!r}: holds is a set, which keeps equal values once. Pass a list or a "
+            "mapping."
+        )
+    elif isinstance(holds, Iterable) and not isinstance(holds, str) and _ndim(holds) != 0:
+        values = list(holds.ravel() if hasattr(holds, "ravel") else holds)
+        parts, expected = dict(enumerate(values, start=1)), len(values)
+    else:
+        parts, expected = {"": holds}, 1
     if not parts:
-        verdict = VERDICTS[3]
-    else:
-        verdict = VERDICTS[0] if all(parts) else VERDICTS[1] if any(parts) else VERDICTS[2]
-    shown = "" if tolerance is None else f"± {tolerance:g}"
-    return Claim(
-        id, claim, where, _show(paper, digits), _show(ours, digits), shown, verdict, reason
+        raise ValueError(f"claim {id!r}: holds is empty; pass a bool for each part.")
+    if len(parts) < expected:
+        raise ValueError(f"claim {id!r}: parts of holds share a name. Give each its own.")
+    for name, value in parts.items():
+        if not _is_bool(value):
+            place = f" of part {name!r}" if name != "" else ""
+            raise ValueError(
+                f"claim {id!r}: holds={value!r}{place} is not True or False. Compare, such as "
+                "holds=ours > theirs; for what is missing, say holds=False, or leave holds out "
+                "and give the reason."
+            )
+    return {name: bool(value) for name, value in parts.items()}
+
+
+def _ndim(values: Any) -> int | None:
+    return getattr(values, "ndim", None)
+
+
+def _is_bool(value: Any) -> bool:
+    """Python's booleans and numpy's, also an array of no dimension."""
+    return isinstance(value, bool) or (
+        str(getattr(value, "dtype", "")) == "bool" and _ndim(value) == 0
     )
+
+
+def _figures(id: str, paper: Any, ours: Any) -> tuple[dict[Any, float], dict[Any, float]]:
+    """The paper's figures and ours under the same names; NaN where we have none."""
+    if paper is None:
+        raise ValueError(
+            f"claim {id!r}: figures are compared within a tolerance. Pass paper and tolerance, "
+            "or holds."
+        )
+    theirs, here = _numbers(id, "paper", paper), _numbers(id, "ours", ours)
+    if not theirs:
+        raise ValueError(f"claim {id!r}: paper has no figure. Pass at least one.")
+    if not set(here) <= set(theirs):
+        extra = sorted(map(str, set(here) - set(theirs)))
+        raise ValueError(
+            f"claim {id!r}: ours names {extra}, which paper does not. Use the same names."
+        )
+    lacking = [name for name, figure in theirs.items() if not math.isfinite(figure)]
+    if lacking:
+        raise ValueError(
+            f"claim {id!r}: paper has no finite figure for {lacking}. Leave out what the source "
+            "does not say."
+        )
+    return theirs, {name: here.get(name, math.nan) for name in theirs}
+
+
+def _numbers(id: str, argument: str, values: Any) -> dict[Any, float]:
+    """One number, or a mapping of numbers, by name."""
+    named = isinstance(values, Mapping) or (hasattr(values, "items") and _ndim(values) == 1)
+    figures = {}
+    for name, value in dict(values.items()).items() if named else [("", values)]:
+        try:
+            if isinstance(value, str) or _is_bool(value):
+                raise TypeError
+            figures[name] = float(value)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"claim {id!r}: {argument}={value!r} is not a number. Pass a number or a mapping "
+                "of name to number; for a statement in words, pass holds."
+            ) from None
+    return figures
+
+
+def _margins(
+    id: str, names: list[Any], tolerance: Any, precision: Any, standard_error: Any
+) -> tuple[dict[Any, float], str]:
+    """How far each figure may be off, and how the box says so."""
+    derived = precision is not None or standard_error is not None
+    if derived == (tolerance is not None):
+        raise ValueError(
+            f"claim {id!r}: figures are compared within a tolerance. Pass tolerance, or precision "
+            "and standard_error, from which it is made; not both."
+        )
+    if not derived:
+        margin = _width(id, "tolerance", tolerance)
+        return dict.fromkeys(names, margin), f"± {margin:g}"
+    rounding = 0.0 if precision is None else _width(id, "precision", precision) / 2
+    by_name = standard_error if isinstance(standard_error, Mapping) else None
+    if by_name is not None and set(by_name) != set(names):
+        raise ValueError(
+            f"claim {id!r}: standard_error names {list(by_name)}, paper {names}. Use the same."
+        )
+    margins = {}
+    for name in names:
+        error = standard_error if by_name is None else by_name[name]
+        spread = 0.0 if error is None else _Z * _width(id, "standard_error", error)
+        margins[name] = rounding + spread
+    low, high = min(margins.values()), max(margins.values())
+    said = f"± {low:.2g}" + (f" to {high:.2g}" if high > low else "")
+    sources = ["half a last digit"] * (precision is not None)
+    sources += ["1.96 standard errors"] * (standard_error is not None)
+    return margins, f"{said} ({' + '.join(sources)})"
+
+
+def _width(id: str, argument: str, value: Any) -> float:
+    number = isinstance(value, numbers.Real) and not _is_bool(value)
+    if not number or not math.isfinite(value) or value < 0:
+        raise ValueError(
+            f"claim {id!r}: {argument}={value!r} must be a finite number, 0 or larger. (One seed "
+            "has no spread: give more seeds, or a tolerance with its reason.)"
+        )
+    return float(value)
+
+
+def _misses(theirs: dict, here: dict, parts: dict[Any, bool], digits: int) -> str:
+    """Which figures miss, and by how much."""
+    said = []
+    for name in (name for name, met in parts.items() if not met):
+        gap = abs(here[name] - theirs[name])
+        by = f"by {gap:.{digits}f}" if math.isfinite(gap) else "no figure"
+        said.append(f"{name} {by}".strip())
+    return ", ".join(said)
 
 
 class Ledger:
@@ -145,11 +360,21 @@ class Ledger:
     chapter : str
         Name of the notebook, such as ``"03_predictors"``.
     folder : path, optional
-        Where the ledger is written, a JSON file a chapter. By default the environment variable
+        Where the ledger is written, one JSON file per chapter. By default the environment variable
         ``GRAF_LEDGER_DIR``, which the build of the book sets; without it nothing is written.
+
+    Raises
+    ------
+    ValueError
+        The name of the chapter is no plain file name.
     """
 
     def __init__(self, chapter: str, folder: str | os.PathLike[str] | None = None) -> None:
+        if not isinstance(chapter, str) or not _NAME.fullmatch(chapter):
+            raise ValueError(
+                f"chapter={chapter!r} must be the name of a notebook without folder and ending, "
+                "such as '03_predictors': letters, digits, '_', '-' and '.'."
+            )
         self.chapter = chapter
         folder = folder if folder is not None else os.environ.get("GRAF_LEDGER_DIR")
         self._file = Path(folder) / f"{chapter}.json" if folder else None
@@ -157,21 +382,17 @@ class Ledger:
         self._write()
 
     def check(self, id: str, claim: str, **arguments: Any) -> Claim:
-        """`check`, and keep the result."""
+        """Check a claim and keep the result; see `check` for the arguments."""
         result = check(id, claim, **arguments)
-        self.claims = [known for known in self.claims if known.id != id] + [result]
+        self.claims = [earlier for earlier in self.claims if earlier.id != id] + [result]
         self._write()
         return result
 
     def _write(self) -> None:
         if self._file is None:
             return
-        self._file.parent.mkdir(parents=True, exist_ok=True)
         rows = [{"chapter": self.chapter} | asdict(claim) for claim in self.claims]
-        handle, temporary = tempfile.mkstemp(dir=self._file.parent, suffix=".tmp")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(rows, file, indent=1, ensure_ascii=False)
-        os.replace(temporary, self._file)
+        _files.write_text(self._file, json.dumps(rows, indent=1, ensure_ascii=False))
 
 
 def glue(**values: Any) -> None:
@@ -188,23 +409,143 @@ def glue(**values: Any) -> None:
         keep(name, value.item() if hasattr(value, "item") else value, display=False)
 
 
-def read_ledger(folder: str | os.PathLike[str] | None = None) -> Any:
-    """All claims of a ledger folder as a DataFrame, by chapter; empty if there is none yet."""
+def read_ledger(folder: str | os.PathLike[str] | None = None, chapters: Iterable[str] = ()) -> Any:
+    """Read all claims of a ledger folder.
+
+    Parameters
+    ----------
+    folder : path, optional
+        By default ``GRAF_LEDGER_DIR``; without either there are no claims.
+    chapters : iterable of str
+        Chapters that must have a file there, with or without claims.
+
+    Returns
+    -------
+    DataFrame
+        One row per claim, by chapter, all columns text.
+
+    Raises
+    ------
+    ValueError
+        The file of one of `chapters` is missing, or a file does not hold what a `Ledger` writes.
+    """
     import pandas as pd
 
     folder = folder if folder is not None else os.environ.get("GRAF_LEDGER_DIR")
     files = sorted(Path(folder).glob("*.json")) if folder else []
-    rows = [row for file in files for row in json.loads(file.read_text(encoding="utf-8"))]
+    missing = sorted(set(chapters) - {file.stem for file in files})
+    if missing:
+        raise ValueError(f"the ledger {folder} lacks the claims of {missing}. {_remedy(folder)}")
+    rows = [row for file in files for row in _read_file(file)]
     return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def _read_file(file: Path) -> list[dict[str, str]]:
+    """The claims of one file of the ledger, checked."""
+    try:
+        rows = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):  # not JSON, not UTF-8
+        rows = None
+    whole = isinstance(rows, list) and all(
+        isinstance(row, dict)
+        and set(row) == set(_COLUMNS)
+        and all(isinstance(text, str) for text in row.values())
+        and row["verdict"] in VERDICTS
+        and row["chapter"] == file.stem
+        for row in rows
+    )
+    if not whole:
+        raise ValueError(f"{file} is not the ledger of a chapter. {_remedy(file.parent)}")
+    return rows
+
+
+def _remedy(folder: Any) -> str:
+    return f"Remove the folder {folder} and build the book again: every chapter then runs anew."
+
+
+# --- the scoreboard -------------------------------------------------------------------------------
+
+
+def summary_html(ledger: Any, titles: Mapping[str, str]) -> str:
+    """Write the numbers of verdicts per chapter as an HTML table.
+
+    Parameters
+    ----------
+    ledger : DataFrame
+        From `read_ledger`.
+    titles : mapping of str to str
+        Title of each chapter, as plain text; a chapter without one goes by its name.
+
+    Returns
+    -------
+    str
+        A table with links to the parts of `board_html`; all text is escaped.
+    """
+    header = "".join(f"<th>{verdict}</th>" for verdict in VERDICTS)
+    lines = [f"<thead><tr><th></th>{header}</tr></thead><tbody>"]
+    for chapter, part in ledger.groupby("chapter", sort=False):
+        title = html.escape(titles.get(chapter, chapter))
+        head = f'<a href="#claims-{quote(chapter)}">{title}</a>'
+        lines.append(_count_row(head, part["verdict"]))
+    lines.append(_count_row("all", ledger["verdict"]))
+    return f'<table class="dataframe scoreboard-counts">{"".join(lines)}</tbody></table>'
+
+
+def _count_row(head: str, verdicts: Any) -> str:
+    cells = "".join(f"<td>{(verdicts == verdict).sum()}</td>" for verdict in VERDICTS)
+    return f"<tr><th>{head}</th>{cells}</tr>"
+
+
+def board_html(ledger: Any, titles: Mapping[str, str]) -> str:
+    """Write all claims as HTML, one heading and one table per chapter.
+
+    Parameters
+    ----------
+    ledger : DataFrame
+        From `read_ledger`.
+    titles : mapping of str to str
+        As in `summary_html`.
+
+    Returns
+    -------
+    str
+        Every claim links to its box in the chapter; all text is escaped.
+    """
+    names = ("claim", "paper", "ours", "verdict", "reason")
+    header = "".join(f"<th>{name}</th>" for name in names)
+    parts = []
+    for chapter, part in ledger.groupby("chapter", sort=False):
+        title = html.escape(titles.get(chapter, chapter))
+        rows = "".join(_board_row(row) for row in part.to_dict("records"))
+        parts.append(
+            f'<h2 id="claims-{html.escape(chapter)}">{title}</h2>'
+            f'<table class="dataframe scoreboard"><thead><tr>{header}</tr></thead>'
+            f"<tbody>{rows}</tbody></table>"
+        )
+    return "".join(parts) or "<p>No claims yet.</p>"
+
+
+def _board_row(row: Mapping[str, str]) -> str:
+    text = {name: html.escape(value) for name, value in row.items()}
+    address = f"{quote(row['chapter'])}.html#claim-{quote(row['id'], safe='')}"
+    missed = f"Missed: {text['missed']}. " if row["missed"] else ""
+    cells = (
+        f'<a href="{address}">{text["claim"]}</a><br><small>{text["where"]}</small>',
+        text["paper"],
+        f"{text['ours']}<br><small>{text['tolerance']}</small>",
+        text["verdict"],
+        missed + text["reason"],
+    )
+    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 
 
 def _show(value: Any, digits: int) -> str:
     if value is None:
         return ""
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) or (hasattr(value, "items") and _ndim(value) == 1):
         return ", ".join(f"{name} {_show(v, digits)}" for name, v in value.items())
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int):
-        return f"{value:,}"
+    if isinstance(value, str) or _is_bool(value):
+        return str(value)
+    if isinstance(value, numbers.Integral):
+        return f"{int(value):,}"
     return f"{float(value):,.{digits}f}"

@@ -15,14 +15,19 @@ from graf_utils.claims import VERDICTS, Ledger
 NOTEBOOK = Path(__file__).parent.parent / "notebooks" / "99_scoreboard.ipynb"
 
 
+CHAPTERS = sorted(
+    path.stem for path in NOTEBOOK.parent.glob("*.ipynb") if path.stem != NOTEBOOK.stem
+)
+
+
 def shown(folder, monkeypatch):
     """Run the page's code on a ledger: its two tables, and its names."""
     monkeypatch.setenv("GRAF_LEDGER_DIR", str(folder))
     monkeypatch.chdir(NOTEBOOK.parent)
-    cells = json.loads(NOTEBOOK.read_text(encoding="utf8"))["cells"]
+    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
     names, pages = {}, []
     monkeypatch.setattr(
-        "matplotlib_inline.backend_inline.set_matplotlib_formats", lambda *formats: None
+        "matplotlib_inline.backend_inline.set_matplotlib_formats", lambda *formats, **options: None
     )
     for cell in cells:
         if cell["cell_type"] == "code":
@@ -39,9 +44,11 @@ def shown(folder, monkeypatch):
 @pytest.fixture
 def ledger(tmp_path):
     """Two chapters, one claim deliberately broken: its figure is far off."""
-    known = Ledger("05_tasks", tmp_path)
-    known.check("fine", "τ of GRAF", where="table 1", paper=0.8, ours=0.801, tolerance=0.006)
-    known.check("broken", "τ < .2", where="fig. 1", paper=0.8, ours=0.1, tolerance=0.006)
+    for chapter in CHAPTERS:
+        Ledger(chapter, tmp_path)
+    tasks = Ledger("05_tasks", tmp_path)
+    tasks.check("fine", "τ of GRAF", where="table 1", paper=0.8, ours=0.801, tolerance=0.006)
+    tasks.check("broken", "τ < .2", where="fig. 1", paper=0.8, ours=0.1, tolerance=0.006)
     other = Ledger("98_unknown", tmp_path)
     other.check("half", "two", where="table 2", holds=[True, False], ours="a <b>", paper="<i>")
     other.check("missing", "elsewhere", where="table 3", reason="no GPU here")
@@ -77,6 +84,22 @@ def test_claims_stand_under_their_chapters(ledger, monkeypatch):
 
 
 def test_a_board_without_claims(tmp_path, monkeypatch):
+    for chapter in CHAPTERS:
+        Ledger(chapter, tmp_path)
     pages, names = shown(tmp_path, monkeypatch)
     assert names["said"] == "none yet"
     assert len(pages) == 2
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_a_chapter_without_its_claims_stops_the_build(ledger, monkeypatch, chapter):
+    """One deleted file of the ledger: the board does not silently become shorter."""
+    (ledger / f"{chapter}.json").unlink()
+    with pytest.raises(ValueError, match=chapter):
+        shown(ledger, monkeypatch)
+
+
+def test_a_reader_without_a_ledger_sees_an_empty_board(tmp_path, monkeypatch):
+    monkeypatch.delenv("GRAF_LEDGER_DIR", raising=False)
+    pages, names = shown("", monkeypatch)
+    assert names["said"] == "none yet"

@@ -6,13 +6,17 @@ The stock cache of Jupyter Book compares code cells (text and metadata) only. A 
 * computes a digest over the package, the data, the requirements, the source of the tables and the
   Python version; when it differs from the last one, it empties the execution cache and the claims
   ledger and has every notebook read again;
-* names the folder of the claims ledger (``GRAF_LEDGER_DIR``) for the kernels;
+* tells the kernels that the book is being built (``GRAF_BOOK``: what a cell says may hold roles),
+  where the claims ledger is (``GRAF_LEDGER_DIR``), and to put no date into pictures
+  (``SOURCE_DATE_EPOCH``: names of images are digests of them, and two builds should be equal);
+* runs every notebook again if the ledger lacks what the last complete build wrote, or is damaged;
 * reads the scoreboard, and every page that pastes numbers of another page, again whenever any
   notebook is read (Sphinx reads in sorted order: the scoreboard is the last notebook).
 
-Two stamps lie beside the ledger, so that deleting the ledger means running everything again:
-``.digest`` (what the cache was filled with) and ``.pages`` (what the last complete build showed).
-They differ after a build that stopped half-way: the next one keeps the finished notebooks.
+Three stamps lie beside the ledger, so that deleting the ledger means running everything again:
+``.digest`` (what the cache was filled with), ``.pages`` (what the last complete build showed) and
+``.chapters`` (the files that it left in the ledger). The first two differ after a build that
+stopped half-way: the next one keeps the finished notebooks.
 """
 
 from __future__ import annotations
@@ -43,7 +47,7 @@ def compute_digest(root: Path) -> str:
         paths += sorted((root / folder).rglob(pattern))
     for path in paths:
         relative = path.relative_to(root)
-        if not path.is_file() or "__pycache__" in relative.parts:
+        if not path.is_file() or "__pycache__" in relative.parts or path.suffix == ".part":
             continue
         content = hashlib.sha256(path.read_bytes()).hexdigest()
         digest.update(f"{relative.as_posix()}\0{content}\n".encode())
@@ -57,15 +61,50 @@ def ledger_dir(app) -> Path:
     return Path(app.outdir).parent / "claims"
 
 
-def set_ledger(app) -> None:
-    """Create the ledger folder and tell the kernels where it is."""
+def set_variables(app) -> None:
+    """Create the ledger folder, and tell the kernels what they must know of the build."""
     folder = ledger_dir(app)
     folder.mkdir(parents=True, exist_ok=True)
     os.environ["GRAF_LEDGER_DIR"] = str(folder.resolve())
+    os.environ["GRAF_BOOK"] = "1"
+    os.environ.setdefault("SOURCE_DATE_EPOCH", "0")
 
 
 def read_stamp(path: Path) -> str:
-    return path.read_text().strip() if path.is_file() else ""
+    """The text of a stamp, "" if it is missing or damaged."""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether the ledger still has every file of the last complete build, each a list in JSON."""
+    for name in read_stamp(folder / ".chapters").split():
+        try:
+            whole = isinstance(json.loads((folder / name).read_text(encoding="utf-8")), list)
+        except (OSError, ValueError, RecursionError):
+            whole = False
+        if not whole:
+            logger.info("fresh: the ledger's %s is missing or damaged", name)
+            return False
+    return True
+
+
+def refresh(app, env, digest: str) -> None:
+    """Empty the execution cache and the ledger if what they were filled with is no more."""
+    folder = ledger_dir(app)
+    if read_stamp(folder / ".digest") == digest and is_whole(folder):
+        return
+    cache = Path(env.mystnb_config.execution_cache_path)
+    if cache.is_dir():
+        logger.info("fresh: running every notebook again")
+        shutil.rmtree(cache)
+    for path in [*folder.glob("*.json"), *folder.glob(".*.part")]:
+        path.unlink()
+    for name in (".pages", ".chapters"):
+        (folder / name).unlink(missing_ok=True)
+    (folder / ".digest").write_text(digest, encoding="utf-8")
 
 
 def mark_outdated(app, env, added, changed, removed):
@@ -74,15 +113,7 @@ def mark_outdated(app, env, added, changed, removed):
     notebooks = {name: path for name, path in paths.items() if path.suffix == ".ipynb"}
     folder = ledger_dir(app)
     digest = compute_digest(Path(app.srcdir))
-
-    if read_stamp(folder / ".digest") != digest:
-        cache = Path(env.mystnb_config.execution_cache_path)
-        if cache.is_dir():
-            logger.info("fresh: package, data or settings changed: running every notebook again")
-            shutil.rmtree(cache)
-        for path in folder.glob("*.json"):
-            path.unlink()
-        (folder / ".digest").write_text(digest)
+    refresh(app, env, digest)
 
     chapters = {path.stem for path in notebooks.values()}
     for path in folder.glob("*.json"):
@@ -96,7 +127,7 @@ def mark_outdated(app, env, added, changed, removed):
         outdated.update(name for name in notebooks if name.endswith(SCOREBOARD))
         for name, path in paths.items():
             if path.suffix == ".md":
-                text = path.read_text(encoding="utf8")
+                text = path.read_text(encoding="utf-8")
                 if "glue" in text and any(mark in text for mark in GLUE_MARKS):
                     outdated.add(name)
     app.fresh_digest = digest
@@ -106,11 +137,14 @@ def mark_outdated(app, env, added, changed, removed):
 def stamp_pages(app, exception) -> None:
     """Remember what a complete build showed."""
     if exception is None and hasattr(app, "fresh_digest"):
-        (ledger_dir(app) / ".pages").write_text(app.fresh_digest)
+        folder = ledger_dir(app)
+        names = sorted(path.name for path in folder.glob("*.json"))
+        (folder / ".chapters").write_text("\n".join(names), encoding="utf-8")
+        (folder / ".pages").write_text(app.fresh_digest, encoding="utf-8")
 
 
 def setup(app):
-    app.connect("builder-inited", set_ledger)
+    app.connect("builder-inited", set_variables)
     app.connect("env-get-outdated", mark_outdated)
     app.connect("build-finished", stamp_pages)
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}

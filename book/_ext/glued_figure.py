@@ -48,7 +48,10 @@ class GluedFigure(SphinxDirective):
         if missing or not self.content:
             raise self.error(f"glued-figure needs :doc:, :alt: and a caption (missing: {missing})")
         _, path = self.env.relfn2path(self.options["doc"], self.env.docname)
-        image = GluedImage(key=self.arguments[0], refdoc=self.env.path2doc(path))
+        page = self.env.path2doc(path)
+        if page not in self.env.found_docs:  # also what lies outside the book
+            raise self.error(f"glued-figure: :doc: {self.options['doc']!r} is no page of the book")
+        image = GluedImage(key=self.arguments[0], refdoc=page)
         image["alt"] = self.options["alt"]
         image["width"] = self.options.get("width", "100%")
         self.set_source_info(image)

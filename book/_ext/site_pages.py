@@ -7,6 +7,7 @@ of ``html_baseurl`` where the site lives there, else the root of the server.
 from __future__ import annotations
 
 import json
+from html import escape
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -35,12 +36,12 @@ BASE = """<head>
 
 
 def collect(app):
-    home = app.builder.get_relative_uri("404", app.config.root_doc)
+    home = escape(app.builder.get_relative_uri("404", app.config.root_doc))
     yield "404", {"title": "Page not found", "body": BODY.format(home=home)}, "page.html"
 
 
 def add_favicon(app, pagename, templatename, context, doctree):
-    icon = context["pathto"]("_static/favicon.png", resource=True)
+    icon = escape(context["pathto"]("_static/favicon.png", resource=True))
     tag = f'<link rel="alternate icon" type="image/png" href="{icon}">'
     context["metatags"] = context.get("metatags", "") + tag
 
@@ -49,8 +50,9 @@ def add_base(app, exception):
     page = Path(app.outdir) / "404.html"
     if exception is None and page.is_file():
         prefix = urlparse(app.config.html_baseurl).path or "/"
-        text = page.read_text(encoding="utf8")
-        page.write_text(text.replace("<head>", BASE.format(prefix=json.dumps(prefix)), 1), "utf8")
+        script = json.dumps(prefix).replace("<", "\\u003c")  # no text can end the script
+        text = page.read_text(encoding="utf-8")
+        page.write_text(text.replace("<head>", BASE.format(prefix=script), 1), encoding="utf-8")
 
 
 def drop_repeated_scripts(app, pagename, templatename, context, doctree):
