@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import ast
-import io
 import json
 import re
 import subprocess
 import sys
-import tokenize
 import tomllib
 from pathlib import Path
 
@@ -19,7 +16,6 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LONGEST_CELL = 20  # lines; the house rule says about 15
 LARGEST_FILE = 5_000_000  # bytes
-LARGEST_PACKAGE = 4_600  # lines of code; a module of one idea each, as the design lists them
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==([A-Za-z0-9.+]+)( ; .+)?$")
 
 
@@ -124,25 +120,6 @@ def test_ci_runs_the_commands_of_the_readme():
     for command in ("make book", "make test"):
         assert command in run
         assert command in readme
-
-
-def lines_of_code(path: Path) -> int:
-    """Lines that hold code: without blank lines, comments and docstrings."""
-    source = path.read_text(encoding="utf8")
-    quiet = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
-    code: set[int] = set()
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type not in (*quiet, tokenize.ENDMARKER):
-            code.update(range(token.start[0], token.end[0] + 1))
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            code.difference_update(range(node.lineno, node.end_lineno + 1))
-    return len(code)
-
-
-def test_package_stays_small():
-    total = sum(map(lines_of_code, (ROOT / "graf_utils").rglob("*.py")))
-    assert 0 < total < LARGEST_PACKAGE
 
 
 def test_import_does_not_load_torch():
