@@ -12,8 +12,6 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from site_tools import CHROMIUM, MODES, WIDTHS, browser, open_tab, pages, serve, site_dir
 
-pytestmark = pytest.mark.site
-
 SITE = site_dir()
 PAGES = pages()
 REPOSITORY = "https://github.com/graf-book/graf-book"
