@@ -105,7 +105,7 @@ def test_a_ledger_without_a_folder_writes_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("GRAF_LEDGER_DIR", str(tmp_path / "ledger"))
     Ledger("03_chapter").check("one", "first", where="table 1", holds=True)
     (file,) = (tmp_path / "ledger").iterdir()
-    assert json.loads(file.read_text())[0]["verdict"] == HOLDS
+    assert json.loads(file.read_text(encoding="utf8"))[0]["verdict"] == HOLDS
 
 
 def test_a_broken_claim_shows_as_broken_and_does_not_stop(tmp_path):

@@ -304,13 +304,15 @@ def test_write_table_is_whole_or_not_at_all(tmp_path):
 def test_registry_paths_stay_in_the_data_folder(tmp_path):
     file = tmp_path / "registry.toml"
     for path in ("../evil", "/etc/passwd", "a\\\\..\\\\b"):
-        file.write_text(f'[[file]]\npath = "{path}"\nbytes = 1\nsha256 = ""\nurl = ""\n')
+        file.write_text(
+            f'[[file]]\npath = "{path}"\nbytes = 1\nsha256 = ""\nurl = ""\n', encoding="utf8"
+        )
         with pytest.raises(DataError, match="leaves the data folder"):
             Registry.read(file)
-    file.write_text('[[table]]\nname = "mine"\nsource = "paper"\n')
+    file.write_text('[[table]]\nname = "mine"\nsource = "paper"\n', encoding="utf8")
     with pytest.raises(DataError, match=r"\[\[table\]\] entry 0 lacks \['space', 'key'.*Add them"):
         Registry.read(file)
-    file.write_text("[[file")
+    file.write_text("[[file", encoding="utf8")
     with pytest.raises(DataError, match="cannot be read as a registry in TOML"):
         Registry.read(file)
 
@@ -383,7 +385,7 @@ policy = "none"
 score = {{ column = "{column}", unit = "1", higher_is_better = true }}
 """
     file = tmp_path / "registry.toml"
-    file.write_text(text)
+    file.write_text(text, encoding="utf8")
     return Registry.read(file)
 
 
@@ -593,7 +595,9 @@ def test_download_goes_on_after_failures_and_the_command_reports_them(
 
 def test_command_line_lists_tables():
     command = [sys.executable, "-m", "graf_utils.datasets", "list"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, check=True)
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=REPOSITORY, check=True, encoding="utf8"
+    )
     assert "nb201-hardware-imagenet16-120" in done.stdout
     assert "Warning" not in done.stderr
 

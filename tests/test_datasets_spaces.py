@@ -52,7 +52,7 @@ def paper():
 
 
 def _json(path):
-    return json.loads(Path(os.environ["GRAF_DATA_DIR"], path).read_text())
+    return json.loads(Path(os.environ["GRAF_DATA_DIR"], path).read_text(encoding="utf8"))
 
 
 @pytest.mark.parametrize("name", SIZES)

@@ -194,12 +194,12 @@ def test_a_damaged_file_is_computed_again(table, tmp_path):
     whole = run(table, cache=tmp_path)
     files = sorted(tmp_path.rglob("*.json"))
     assert len(files) == 24
-    files[0].write_text("{")
-    files[1].write_text('{"kendall_tau": 1}')
+    files[0].write_text("{", encoding="utf8")
+    files[1].write_text('{"kendall_tau": 1}', encoding="utf8")
     files[2].write_bytes(b"\xff\xfe")
-    files[3].write_text("[]")
+    files[3].write_text("[]", encoding="utf8")
     pd.testing.assert_frame_equal(run(table, cache=tmp_path)[NUMBERS], whole[NUMBERS])
-    assert all(file.read_text().startswith('{"kendall_tau"') for file in files)
+    assert all(file.read_text(encoding="utf8").startswith('{"kendall_tau"') for file in files)
 
 
 def test_a_killed_run_goes_on(table, tmp_path):
@@ -242,7 +242,9 @@ def test_a_killed_run_goes_on(table, tmp_path):
     assert 25 <= len(kept) < 60
     assert start(cache, tmp_path / "resumed.json").wait() == 0
     assert start(tmp_path / "other", tmp_path / "whole.json").wait() == 0
-    assert (tmp_path / "resumed.json").read_text() == (tmp_path / "whole.json").read_text()
+    assert (tmp_path / "resumed.json").read_text(encoding="utf8") == (
+        tmp_path / "whole.json"
+    ).read_text(encoding="utf8")
     assert {file: file.stat().st_mtime_ns for file in kept} == kept, "a finished fit was redone"
 
 

@@ -65,11 +65,14 @@ class Book:
 
     def __init__(self, root: Path, extensions: list[str]):
         self.root = root
-        (root / "conf.py").write_text(CONF.format(ext=str(EXTENSIONS), ours=extensions))
-        (root / "requirements.txt").write_text("")
+        (root / "conf.py").write_text(
+            CONF.format(ext=str(EXTENSIONS), ours=extensions), encoding="utf8"
+        )
+        (root / "requirements.txt").write_text("", encoding="utf8")
         (root / "intro.md").write_text(
             "# Intro\n\nPasted: {glue:text}`notebooks/02_chapter.ipynb::sum:.1f`.\n\n"
-            "```{toctree}\nnotebooks/02_chapter\nnotebooks/99_scoreboard\n```\n"
+            "```{toctree}\nnotebooks/02_chapter\nnotebooks/99_scoreboard\n```\n",
+            encoding="utf8",
         )
         self.write("graf_utils/__init__.py", "VALUE = 1.25\n")
         self.write("data/table.txt", "10")
@@ -83,7 +86,7 @@ class Book:
     def write(self, name: str, text: str) -> None:
         path = self.root / name
         path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
+        path.write_text(text, encoding="utf8")
 
     def build(self, **variables: str) -> None:
         known = {key: value for key, value in os.environ.items() if not key.startswith("GRAF_")}
@@ -100,16 +103,17 @@ class Book:
             capture_output=True,
             text=True,
             timeout=180,
+            encoding="utf8",
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
     def page(self, name: str) -> str:
-        text = (self.root / "_build" / "html" / f"{name}.html").read_text()
+        text = (self.root / "_build" / "html" / f"{name}.html").read_text(encoding="utf8")
         return re.sub(r"<[^>]+>", "", text)
 
     @property
     def runs(self) -> int:
-        return len((self.root / "runs.txt").read_text())
+        return len((self.root / "runs.txt").read_text(encoding="utf8"))
 
 
 @pytest.mark.slow
@@ -165,10 +169,10 @@ def test_digest_sees_what_a_number_depends_on(tmp_path, monkeypatch):
     for name in ("graf_utils/a.py", "graf_utils/spaces/b.py", "data/t.parquet", "requirements.txt"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("one")
+        path.write_text("one", encoding="utf8")
     seen = {fresh.compute_digest(tmp_path)}
     for name in ("graf_utils/spaces/b.py", "data/t.parquet", "requirements.txt"):
-        (tmp_path / name).write_text("two")
+        (tmp_path / name).write_text("two", encoding="utf8")
         seen.add(fresh.compute_digest(tmp_path))
     (tmp_path / "graf_utils" / "a.py").rename(tmp_path / "graf_utils" / "c.py")
     seen.add(fresh.compute_digest(tmp_path))
@@ -176,5 +180,5 @@ def test_digest_sees_what_a_number_depends_on(tmp_path, monkeypatch):
     seen.add(fresh.compute_digest(tmp_path))
     assert len(seen) == 6
     (tmp_path / "graf_utils" / "__pycache__").mkdir()
-    (tmp_path / "graf_utils" / "__pycache__" / "a.py").write_text("x")
+    (tmp_path / "graf_utils" / "__pycache__" / "a.py").write_text("x", encoding="utf8")
     assert fresh.compute_digest(tmp_path) in seen

@@ -328,7 +328,7 @@ def test_kill_and_resume(tmp_path):
     assert 40 < file.read_bytes().count(b"\n") < 121
     resumed = score(cells, ["snip", "nwot"], BATCH, checkpoint=file, **OPTIONS)[columns]
     pd.testing.assert_frame_equal(resumed, whole, check_exact=True)
-    lines = [json.loads(line) for line in file.read_text().splitlines()][1:]
+    lines = [json.loads(line) for line in file.read_text(encoding="utf8").splitlines()][1:]
     assert sorted(tuple(line["architecture"]) for line in lines) == sorted(cells)
 
 
@@ -351,10 +351,10 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
     with pytest.raises(ValueError, match="other settings"):
         score([CELL], "params", BATCH, checkpoint=file, random_state=1, **OPTIONS)
     assert file.read_bytes() == before
-    file.write_text("my notes")
+    file.write_text("my notes", encoding="utf8")
     with pytest.raises(ValueError, match="no checkpoint"):
         score([CELL], "params", BATCH, checkpoint=file, **OPTIONS)
-    assert file.read_text() == "my notes"
+    assert file.read_text(encoding="utf8") == "my notes"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
@@ -35,7 +36,7 @@ def tracked_files() -> list[Path]:
 def read_pins(path: Path) -> dict[str, str]:
     """``name: version`` of each requirement; fails on anything that is not an exact pin."""
     pins = {}
-    for line in path.read_text().splitlines():
+    for line in path.read_text(encoding="utf8").splitlines():
         line = line.split("#", 1)[0].strip()
         if not line or line.startswith("--extra-index-url "):
             continue
@@ -105,7 +106,7 @@ def test_binder_has_the_same_versions():
 
 
 def test_package_floors_are_below_the_pins():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf8"))["project"]
     pins = read_pins(ROOT / "requirements.txt")
     groups = [project["dependencies"], *project["optional-dependencies"].values()]
     for requirement in (line for group in groups for line in group):
@@ -115,8 +116,8 @@ def test_package_floors_are_below_the_pins():
 
 
 def test_ci_runs_the_commands_of_the_readme():
-    run = (ROOT / ".ci" / "run").read_text()
-    readme = (ROOT / "README.md").read_text()
+    run = (ROOT / ".ci" / "run").read_text(encoding="utf8")
+    readme = (ROOT / "README.md").read_text(encoding="utf8")
     for command in ("make book", "make test"):
         assert command in run
         assert command in readme
@@ -124,7 +125,9 @@ def test_ci_runs_the_commands_of_the_readme():
 
 def test_import_does_not_load_torch():
     code = "import sys, graf_utils; print(sorted({'torch', 'xgboost'} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, encoding="utf8"
+    )
     assert done.stdout.strip() == "[]"
 
 
@@ -145,8 +148,69 @@ def test_no_large_files_and_no_pickles():
         assert path.suffix not in {".pkl", ".pickle"}, path
 
 
+def calls_without_an_encoding(source: str) -> list[str]:
+    """Calls that read or write text in whatever encoding the machine prefers."""
+    found = []
+    for call in ast.walk(ast.parse(source)):
+        if not isinstance(call, ast.Call):
+            continue
+        function = ast.unparse(call.func)
+        name = function.split(".")[-1]
+        options = {keyword.arg for keyword in call.keywords}
+        modes = [ast.unparse(argument) for argument in call.args]
+        modes += [ast.unparse(k.value) for k in call.keywords if k.arg == "mode"]
+        is_binary = any(re.fullmatch(r"'[rwxa+]*b[rwxa+]*'", mode) for mode in modes)
+        if options & {"encoding", None} or function in {"Image.open", "os.open"}:
+            continue
+        if (
+            (name == "read_text" and not call.args)
+            or (name == "write_text" and len(call.args) < 2)
+            or (name == "open" and not is_binary)
+            or (name in {"run", "Popen", "check_output"} and options & {"text"})
+        ):
+            found.append(f"line {call.lineno}: {ast.unparse(call)[:80]}")
+    return found
+
+
+def test_text_is_read_and_written_with_an_encoding():
+    faults = []
+    for path in tracked_files():
+        if path.suffix == ".py":
+            sources = [path.read_text(encoding="utf8")]
+        elif path.suffix == ".ipynb":
+            cells = ["".join(cell["source"]) for cell in code_cells(path)]
+            sources = [re.sub(r"^[%!].*", "", cell, flags=re.MULTILINE) for cell in cells]
+        else:
+            continue
+        for source in sources:
+            faults += [f"{path.name}, {fault}" for fault in calls_without_an_encoding(source)]
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize(
+    ("call", "number"),
+    [
+        ("path.read_text()", 1),
+        ("path.read_text(encoding='utf8')", 0),
+        ("path.write_text('x')", 1),
+        ("path.write_text('x', 'utf8')", 0),
+        ("open('x')", 1),
+        ("open('x', 'rb')", 0),
+        ("open(file, mode='wb')", 0),
+        ("path.open('w')", 1),
+        ("path.open('w', encoding='utf8')", 0),
+        ("subprocess.run(x, text=True)", 1),
+        ("subprocess.run(x, text=True, encoding='utf8')", 0),
+        ("subprocess.run(x)", 0),
+        ("open(x, **options)", 0),
+    ],
+)
+def test_an_encoding_left_out_is_seen(call, number):
+    assert len(calls_without_an_encoding(call)) == number
+
+
 def test_every_chapter_is_in_the_table_of_contents():
-    toc = (ROOT / "_toc.yml").read_text()
+    toc = (ROOT / "_toc.yml").read_text(encoding="utf8")
     missing = [path.stem for path in NOTEBOOKS if f"notebooks/{path.stem}" not in toc]
     assert not missing
 

@@ -178,5 +178,5 @@ def test_buttons(parsed, page):
 
 
 def test_home_page_is_reached_from_the_root(site):
-    text = (site / "index.html").read_text()
+    text = (site / "index.html").read_text(encoding="utf8")
     assert re.search(rf"url={PAGES[0]}\.html|{PAGES[0]}\.html", text)

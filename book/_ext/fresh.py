@@ -65,7 +65,7 @@ def set_ledger(app) -> None:
 
 
 def read_stamp(path: Path) -> str:
-    return path.read_text().strip() if path.is_file() else ""
+    return path.read_text(encoding="utf8").strip() if path.is_file() else ""
 
 
 def mark_outdated(app, env, added, changed, removed):
@@ -82,7 +82,7 @@ def mark_outdated(app, env, added, changed, removed):
             shutil.rmtree(cache)
         for path in folder.glob("*.json"):
             path.unlink()
-        (folder / ".digest").write_text(digest)
+        (folder / ".digest").write_text(digest, encoding="utf8")
 
     chapters = {path.stem for path in notebooks.values()}
     for path in folder.glob("*.json"):
@@ -106,7 +106,7 @@ def mark_outdated(app, env, added, changed, removed):
 def stamp_pages(app, exception) -> None:
     """Remember what a complete build showed."""
     if exception is None and hasattr(app, "fresh_digest"):
-        (ledger_dir(app) / ".pages").write_text(app.fresh_digest)
+        (ledger_dir(app) / ".pages").write_text(app.fresh_digest, encoding="utf8")
 
 
 def setup(app):

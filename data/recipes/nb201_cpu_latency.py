@@ -59,7 +59,7 @@ RUNS = {"table": 0, "a": 1, "b": 2}  # name: seed of the orders
 def machine() -> dict[str, str | int]:
     """What the latencies depend on, as far as it can be told from here."""
     cpu = {}
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf8").splitlines():
         name, _, value = line.partition(":")
         cpu.setdefault(name.strip(), value.strip())
     names = ("vendor_id", "cpu family", "model", "model name", "stepping", "cache size", "cpu MHz")
@@ -147,12 +147,13 @@ def measure(cells: NDArray[np.int8], run: str, folder: Path) -> pd.DataFrame:
     watch, settings, parts = None, folder / "machine.json", []
     now = {k: v for k, v in machine().items() if k != "cpu MHz"}
     now |= {"cells": len(cells), "protocol": [str(REFERENCE), TIMED]}
-    if settings.exists() and json.loads(settings.read_text()) != now:
+    before = settings.read_text(encoding="utf8") if settings.exists() else None
+    if before is not None and json.loads(before) != now:
         raise SystemExit(
-            f"{settings} says {settings.read_text()}, but this is {now}: times of two machines "
+            f"{settings} says {before}, but this is {now}: times of two machines "
             f"do not mix. Delete {folder} to measure anew, or name another --folder."
         )
-    settings.write_text(json.dumps(now))
+    settings.write_text(json.dumps(now), encoding="utf8")
     for name, chunk in plan(cells, RUNS[run]):
         part = folder / f"{name}.parquet"
         if not part.exists():
