@@ -1,4 +1,8 @@
-"""Boosted trees: the paper's two, and ours. They import xgboost when they are made."""
+"""Boosted trees: the paper's two, and ours. They import xgboost when they are made.
+
+XGBoost comes as one of two distributions, ``xgboost`` and ``xgboost-cpu``, of which either serves.
+graf_utils requires neither, so that installing it leaves an XGBoost alone that is there already.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +25,32 @@ def xgb(**options: Any) -> XGBRegressor:
     ----------
     **options
         Further arguments of ``xgboost.XGBRegressor``.
-    """
-    from xgboost import XGBRegressor
 
+    Returns
+    -------
+    XGBRegressor
+
+    Raises
+    ------
+    ModuleNotFoundError
+        XGBoost is not installed.
+    """
+    try:
+        from xgboost import XGBRegressor
+    except ModuleNotFoundError as error:
+        if error.name != "xgboost":  # it is there, and something that it needs is not
+            raise
+        raise ModuleNotFoundError(
+            "boosted trees ('xgb', 'xgb+', 'graf-xgb') need xgboost, which is not installed. "
+            "Write: pip install xgboost-cpu (Linux, Windows), or: pip install xgboost (with CUDA; "
+            "macOS). The extras graf-utils[xgboost-cpu] and graf-utils[xgboost] do the same.",
+            name="xgboost",
+        ) from error
     return XGBRegressor(random_state=42, n_jobs=1, **options)
 
 
 def xgb_plus() -> XGBRegressor:
-    """Return the paper's XGB+: 10,000 slow trees on histograms, unfitted."""
+    """Return the paper's XGB+: 10,000 slow trees on histograms, unfitted. See `xgb`."""
     return xgb(tree_method="hist", subsample=0.9, n_estimators=10_000, learning_rate=0.01)
 
 
