@@ -133,7 +133,7 @@ def write_table(frame: pd.DataFrame, path: str | os.PathLike[str], **provenance:
     """
     path = Path(path)
     versions = {"python": platform.python_version()}
-    for name in ("numpy", "scipy", "scikit-learn", "xgboost-cpu", "torch", "shap"):
+    for name in ("numpy", "scipy", "scikit-learn", "xgboost", "xgboost-cpu", "torch", "shap"):
         with contextlib.suppress(PackageNotFoundError):
             versions[name] = version(name)
     facts = {"machine": f"{platform.machine()}, {os.cpu_count()} cores", "versions": versions}

@@ -202,6 +202,7 @@ def test_a_damaged_file_is_computed_again(table, tmp_path):
     assert all(file.read_text(encoding="utf8").startswith('{"kendall_tau"') for file in files)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on(table, tmp_path):
     """kill -9 half-way; the finished fits are kept, the frame equals an uninterrupted one."""
     script = textwrap.dedent("""

@@ -304,6 +304,7 @@ score(SPACE.sample(120, random_state=3), ["snip", "nwot"], BATCH, checkpoint=sys
 """
 
 
+@pytest.mark.slow
 def test_kill_and_resume(tmp_path):
     """Killed three times with -9, once in the middle of a line: the table is the same."""
     cells = SPACE.from_codes(SPACE.sample(120, random_state=3))
