@@ -24,8 +24,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 EXTRAS = ("xgboost-cpu", "explain", "cluster")
 TOOLS = ("pytest", "hypothesis")
-OF_THE_REPOSITORY = ("execution_cache", "house", "markers", "repository", "site", "versions")
+OF_THE_REPOSITORY = {
+    "execution_cache", "house", "markers", "repository", "scoreboard", "site", "versions",
+}  # fmt: skip
 """Tests of the book and of the repository, which need more than the package does."""
+WITH_TORCH = {"docs", "scale_out"}
+"""Tests that need PyTorch and do not import it themselves."""
 
 
 def read_requirements(extras: tuple[str, ...]) -> list[str]:
@@ -48,13 +52,14 @@ def package_tests(has_torch: bool) -> list[str]:
     """Files of tests that concern the package."""
     files = []
     for path in sorted((ROOT / "tests").glob("test_*.py")):
-        source = path.read_text(encoding="utf8")
-        needs_torch = re.search(r"^(import|from) torch\b", source, re.MULTILINE)
-        if path.stem.removeprefix("test_") not in OF_THE_REPOSITORY:
-            if has_torch or not needs_torch:
-                files.append(str(path.relative_to(ROOT)))
-            else:
-                print(f"left out without torch: {path.name}")
+        name = path.stem.removeprefix("test_")
+        imports = re.search(r"^(import|from) torch\b", path.read_text(encoding="utf8"), re.M)
+        if name in OF_THE_REPOSITORY:
+            continue
+        if has_torch or not (imports or name in WITH_TORCH):
+            files.append(str(path.relative_to(ROOT)))
+        else:
+            print(f"left out without PyTorch: {path.name}")
     return files
 
 
