@@ -146,8 +146,15 @@ def test_what_counts_as_a_skipped_paper_test(tmp_path, source, outcome):
     assert seen == {outcome: 1}
 
 
-def test_without_the_folder_required_data_is_a_failure(tmp_path):
-    source = "def test(paper_dir):\n    pass"
-    gone = str(tmp_path / "gone")
-    seen = run_pytest(tmp_path, source, GRAF_REQUIRE_PAPER="1", GRAF_DATA_DIR=gone)
-    assert seen == {"error": 1}
+@pytest.mark.parametrize("folder", ["gone", None])
+@pytest.mark.parametrize(
+    ("source", "outcome"),
+    [
+        ("def test(paper_dir):\n    pass", "error"),
+        ("def test(request):\n    request.getfixturevalue('paper_dir')", "failed"),
+    ],
+)
+def test_without_the_folder_required_data_is_a_failure(tmp_path, source, outcome, folder):
+    data = {"GRAF_DATA_DIR": str(tmp_path / folder)} if folder else {}
+    assert run_pytest(tmp_path, source, **data) == {"skipped": 1}
+    assert run_pytest(tmp_path, source, **data, GRAF_REQUIRE_PAPER="1") == {outcome: 1}
