@@ -1,17 +1,32 @@
-# graf-book. `make book` builds the site, `make test` checks everything; both make .venv first.
+# graf-book. `make book` builds the site, `make test` checks everything, `make quick` what takes no
+# minutes; all make .venv first. `make floors` and `make newest` make environments of their own.
 # Another Python: make book PYTHON=/path/to/python3.12. The paper's tables: make book SOURCE=paper.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book test lint data paper lab strip screenshots clean distclean
+.PHONY: help book test quick floors newest lint data paper lab strip screenshots clean distclean
 
 PYTHON ?= python3 python3.13 python3.12 python3.11
 SOURCE ?= $(or $(GRAF_SOURCE),embedded)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PYTHON_LOWEST ?= python3.11 $(wildcard $(HOME)/.pyenv/versions/3.11*/bin/python)
+PYTHON_NEWEST ?= python3.13 $(wildcard $(HOME)/.pyenv/versions/3.13*/bin/python)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+# Sets $$found to the first of some candidates that runs and is of a version: $(1) are the candidates,
+# $(2) the version, $(3) the variable that names another.
+define find_python
+@found=''; for candidate in $(1); do \
+  if "$$candidate" -c 'import sys, venv, ensurepip; sys.exit("%d.%d" % sys.version_info[:2] != "$(2)")' \
+    >/dev/null 2>&1; then found="$$candidate"; break; fi; \
+done; \
+if [ -z "$$found" ]; then \
+  echo "No Python $(2) found. If it has another name: make $@ $(3)=/path/to/python$(2)" >&2; exit 1; \
+fi
+endef
 
 help: ## show this list
 	@echo "graf-book: targets"
@@ -29,6 +44,17 @@ book: $(STAMP) ## build the book into _build/html (SOURCE=paper: from the publis
 
 test: lint ## ruff, then pytest (the site tests need a built book: make book first)
 	$(BIN)/python -m pytest
+
+quick: lint ## ruff, then the tests that need neither the paper's tables, the site nor minutes
+	$(BIN)/python -m pytest -m "not paper and not site and not cluster and not slow"
+
+floors: ## the package's tests with the lowest versions it declares, on Python 3.11
+	$(call find_python,$(PYTHON_LOWEST),3.11,PYTHON_LOWEST); \
+	"$$found" tests/versions.py lowest _build/floors $(if $(TORCH),--torch)
+
+newest: ## the package's tests with the newest versions there are, on Python 3.13
+	$(call find_python,$(PYTHON_NEWEST),3.13,PYTHON_NEWEST); \
+	"$$found" tests/versions.py newest _build/newest $(if $(TORCH),--torch)
 
 lint: $(STAMP) ## ruff check and ruff format --check
 	$(BIN)/python -m ruff check .

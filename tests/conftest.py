@@ -1,18 +1,30 @@
-"""Fixtures shared by the tests."""
+"""Fixtures shared by the tests, markers by fixture, and skips that count as failures."""
 
+import csv
 import os
+import re
 from pathlib import Path
 
 import pytest
 
+MARKERS = {
+    "paper": {"paper", "paper_dir", "golden_dir"},
+    "site": {"site"},
+    "cluster": {"cluster"},
+}
+"""Marker → fixtures; a test that uses one of them, directly or through another, is marked."""
+
+
+DATA_DIR = os.environ.get("GRAF_DATA_DIR", "")  # some tests set another one for themselves
+
 
 def _shared(*parts):
-    root = os.environ.get("GRAF_DATA_DIR")
-    if not root or not Path(root).is_dir():
-        pytest.skip("GRAF_DATA_DIR is not set to a folder with the paper's tables (see README)")
-    path = Path(root, *parts).resolve()
+    stop = pytest.fail if os.environ.get("GRAF_REQUIRE_PAPER") else pytest.skip
+    if not DATA_DIR or not Path(DATA_DIR).is_dir():
+        stop("GRAF_DATA_DIR is not set to a folder with the paper's tables (see README)")
+    path = Path(DATA_DIR, *parts).resolve()
     if not path.exists():
-        pytest.skip(f"{path} is not there; this test compares with it")
+        stop(f"{path} is not there; this test compares with it")
     return path
 
 
@@ -26,3 +38,57 @@ def paper_dir():
 def golden_dir():
     """Outputs of the authors' feature code, beside the cache."""
     return _shared("..", "golden")
+
+
+def _fixtures_of(item):
+    """Fixtures that a test uses; an argument that `parametrize` fills in is none."""
+    fixtures = set(item.fixturenames)
+    for mark in item.iter_markers("parametrize"):
+        arguments = mark.args[0] if mark.args else mark.kwargs["argnames"]
+        if not mark.kwargs.get("indirect"):
+            names = arguments.split(",") if isinstance(arguments, str) else arguments
+            fixtures -= {name.strip() for name in names}
+    return fixtures
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest chooses by marker
+def pytest_collection_modifyitems(items):
+    """Mark each test by the fixtures that it uses, so that no marker is forgotten."""
+    for item in items:
+        fixtures = _fixtures_of(item)
+        for marker, names in MARKERS.items():
+            if fixtures & names:
+                item.add_marker(marker)
+
+
+def _is_a_known_gap(reason):
+    """Whether a test was skipped for a table of which index.csv says that it is not there."""
+    table = re.search(r"the files of ([\w.-]+) are not in GRAF_DATA_DIR", reason)
+    index = Path(DATA_DIR, "index.csv")
+    if not table or not index.is_file():
+        return False
+    from graf_utils.registry import own_registry
+
+    with index.open(encoding="utf8", newline="") as lines:
+        here = {row["path"]: row["in_this_folder"] == "yes" for row in csv.DictReader(lines)}
+    registry = own_registry()
+    description = registry.tables.get((table[1], "paper"))
+    files = registry.table_files(description) if description else []
+    return any(not here.get(file, True) for file in files)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """With GRAF_REQUIRE_PAPER (as in CI), a paper test that is skipped is a failure.
+
+    Files that the folder's index.csv says it does not have are a reason to skip all the same.
+    """
+    report = yield
+    if not report.skipped or hasattr(report, "wasxfail"):
+        return report
+    if os.environ.get("GRAF_REQUIRE_PAPER") and item.get_closest_marker("paper"):
+        reason = str(call.excinfo.value)
+        if not _is_a_known_gap(reason):
+            report.outcome = "failed"
+            report.longrepr = f"{item.nodeid} was skipped, but GRAF_REQUIRE_PAPER is set: {reason}"
+    return report

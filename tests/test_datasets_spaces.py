@@ -52,7 +52,7 @@ def paper():
 
 
 def _json(path):
-    return json.loads(Path(os.environ["GRAF_DATA_DIR"], path).read_text())
+    return json.loads(Path(os.environ["GRAF_DATA_DIR"], path).read_text(encoding="utf8"))
 
 
 @pytest.mark.parametrize("name", SIZES)
@@ -331,7 +331,8 @@ NB301_COLUMNS = (
     [
         ("nas-bench-macro", b"{not json", 2, "cannot be read: JSONDecodeError"),
         ("nas-bench-macro", b"[1, 2]", 2, "cannot be read: TypeError"),
-        ("nas-bench-macro", _records("0" * 8), 1, "cannot be read"),
+        # pandas 3 refuses it, pandas 2 reads nothing from it
+        ("nas-bench-macro", _records("0" * 8), 1, "cannot be read|lacks the column 'mean_acc'"),
         ("nas-bench-macro", b"{}", 1, "cannot be read"),
         ("nas-bench-macro", _records("0" * 8, "1" * 8), 3, "have 2 rows, table .* must have 3"),
         ("nas-bench-macro", _records("0" * 8, "3" * 8), 2, "row 1: .* is not an .* id 3 at"),

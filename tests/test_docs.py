@@ -41,7 +41,9 @@ def test_public_names_have_docstrings(name):
 def test_the_code_of_the_readme_runs(capsys):
     from graf_utils import NB201
 
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    blocks = re.findall(
+        r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf8"), re.DOTALL
+    )
     assert len(blocks) == 2
     cells = NB201().sample(200, random_state=0)
     milliseconds = np.isin(cells, [2, 3]).sum(axis=1) + np.arange(200) / 1000

@@ -131,11 +131,8 @@ def test_independent_columns_are_the_first_ones(seed, rank, width):
     rng = np.random.default_rng(seed)
     X = rng.integers(-3, 4, (12, rank)) @ rng.integers(-2, 3, (rank, width))
     centred = X - X.mean(axis=0)
-    expected = [
-        j
-        for j in range(width)
-        if np.linalg.matrix_rank(centred[:, : j + 1]) > np.linalg.matrix_rank(centred[:, :j])
-    ]
+    ranks = [0, *(np.linalg.matrix_rank(centred[:, : j + 1]) for j in range(width))]
+    expected = [j for j in range(width) if ranks[j + 1] > ranks[j]]
     assert independent_columns(X).tolist() == expected
 
 
@@ -385,6 +382,7 @@ def test_results_are_complete_and_say_where_they_come_from(space):
     assert np.allclose(n["sum"], n["size"] * (n["size"] - 1) / 2)  # ranks 0 .. n - 1
 
 
+@pytest.mark.pinned  # another scikit-learn draws other forests
 def test_a_result_computed_again():
     known = pd.read_parquet(data_path("results", "importances_nb201.parquet"))
     table = load_table("nb201-cifar10", source="embedded")

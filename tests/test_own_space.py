@@ -33,7 +33,9 @@ def test_nas_bench_macro_by_the_cell_of_the_page():
 def test_the_tables_keys_are_architectures_of_the_space(paper_dir):
     (file,) = paper_dir.glob("xiusu/NAS-Bench-Macro/*/data/nas-bench-macro_cifar10.json")
     space = CellSpace(["i", "k3", "k5"], edges=[(i, i + 1) for i in range(8)])
-    codes = space.to_codes([tuple(map(int, key)) for key in json.loads(file.read_text())])
+    codes = space.to_codes(
+        [tuple(map(int, key)) for key in json.loads(file.read_text(encoding="utf8"))]
+    )
     assert len(numpy.unique(codes, axis=0)) == 6_561
 
 

@@ -304,6 +304,7 @@ score(SPACE.sample(120, random_state=3), ["snip", "nwot"], BATCH, checkpoint=sys
 """
 
 
+@pytest.mark.slow
 def test_kill_and_resume(tmp_path):
     """Killed three times with -9, once in the middle of a line: the table is the same."""
     cells = SPACE.from_codes(SPACE.sample(120, random_state=3))
@@ -328,7 +329,7 @@ def test_kill_and_resume(tmp_path):
     assert 40 < file.read_bytes().count(b"\n") < 121
     resumed = score(cells, ["snip", "nwot"], BATCH, checkpoint=file, **OPTIONS)[columns]
     pd.testing.assert_frame_equal(resumed, whole, check_exact=True)
-    lines = [json.loads(line) for line in file.read_text().splitlines()][1:]
+    lines = [json.loads(line) for line in file.read_text(encoding="utf8").splitlines()][1:]
     assert sorted(tuple(line["architecture"]) for line in lines) == sorted(cells)
 
 
@@ -351,10 +352,10 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
     with pytest.raises(ValueError, match="other settings"):
         score([CELL], "params", BATCH, checkpoint=file, random_state=1, **OPTIONS)
     assert file.read_bytes() == before
-    file.write_text("my notes")
+    file.write_text("my notes", encoding="utf8")
     with pytest.raises(ValueError, match="no checkpoint"):
         score([CELL], "params", BATCH, checkpoint=file, **OPTIONS)
-    assert file.read_text() == "my notes"
+    assert file.read_text(encoding="utf8") == "my notes"
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import ast
-import io
 import json
 import re
 import subprocess
 import sys
-import tokenize
 import tomllib
 from pathlib import Path
 
@@ -19,7 +17,6 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LONGEST_CELL = 20  # lines; the house rule says about 15
 LARGEST_FILE = 5_000_000  # bytes
-LARGEST_PACKAGE = 4_600  # lines of code; a module of one idea each, as the design lists them
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==([A-Za-z0-9.+]+)( ; .+)?$")
 
 
@@ -39,7 +36,7 @@ def tracked_files() -> list[Path]:
 def read_pins(path: Path) -> dict[str, str]:
     """``name: version`` of each requirement; fails on anything that is not an exact pin."""
     pins = {}
-    for line in path.read_text().splitlines():
+    for line in path.read_text(encoding="utf8").splitlines():
         line = line.split("#", 1)[0].strip()
         if not line or line.startswith("--extra-index-url "):
             continue
@@ -109,7 +106,7 @@ def test_binder_has_the_same_versions():
 
 
 def test_package_floors_are_below_the_pins():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf8"))["project"]
     pins = read_pins(ROOT / "requirements.txt")
     groups = [project["dependencies"], *project["optional-dependencies"].values()]
     for requirement in (line for group in groups for line in group):
@@ -119,35 +116,18 @@ def test_package_floors_are_below_the_pins():
 
 
 def test_ci_runs_the_commands_of_the_readme():
-    run = (ROOT / ".ci" / "run").read_text()
-    readme = (ROOT / "README.md").read_text()
+    run = (ROOT / ".ci" / "run").read_text(encoding="utf8")
+    readme = (ROOT / "README.md").read_text(encoding="utf8")
     for command in ("make book", "make test"):
         assert command in run
         assert command in readme
 
 
-def lines_of_code(path: Path) -> int:
-    """Lines that hold code: without blank lines, comments and docstrings."""
-    source = path.read_text(encoding="utf8")
-    quiet = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
-    code: set[int] = set()
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type not in (*quiet, tokenize.ENDMARKER):
-            code.update(range(token.start[0], token.end[0] + 1))
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            code.difference_update(range(node.lineno, node.end_lineno + 1))
-    return len(code)
-
-
-def test_package_stays_small():
-    total = sum(map(lines_of_code, (ROOT / "graf_utils").rglob("*.py")))
-    assert 0 < total < LARGEST_PACKAGE
-
-
 def test_import_does_not_load_torch():
     code = "import sys, graf_utils; print(sorted({'torch', 'xgboost'} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, encoding="utf8"
+    )
     assert done.stdout.strip() == "[]"
 
 
@@ -168,8 +148,69 @@ def test_no_large_files_and_no_pickles():
         assert path.suffix not in {".pkl", ".pickle"}, path
 
 
+def calls_without_an_encoding(source: str) -> list[str]:
+    """Calls that read or write text in whatever encoding the machine prefers."""
+    found = []
+    for call in ast.walk(ast.parse(source)):
+        if not isinstance(call, ast.Call):
+            continue
+        function = ast.unparse(call.func)
+        name = function.split(".")[-1]
+        options = {keyword.arg for keyword in call.keywords}
+        modes = [ast.unparse(argument) for argument in call.args]
+        modes += [ast.unparse(k.value) for k in call.keywords if k.arg == "mode"]
+        is_binary = any(re.fullmatch(r"'[rwxa+]*b[rwxa+]*'", mode) for mode in modes)
+        if options & {"encoding", None} or function in {"Image.open", "os.open"}:
+            continue
+        if (
+            (name == "read_text" and not call.args)
+            or (name == "write_text" and len(call.args) < 2)
+            or (name == "open" and not is_binary)
+            or (name in {"run", "Popen", "check_output"} and options & {"text"})
+        ):
+            found.append(f"line {call.lineno}: {ast.unparse(call)[:80]}")
+    return found
+
+
+def test_text_is_read_and_written_with_an_encoding():
+    faults = []
+    for path in tracked_files():
+        if path.suffix == ".py":
+            sources = [path.read_text(encoding="utf8")]
+        elif path.suffix == ".ipynb":
+            cells = ["".join(cell["source"]) for cell in code_cells(path)]
+            sources = [re.sub(r"^[%!].*", "", cell, flags=re.MULTILINE) for cell in cells]
+        else:
+            continue
+        for source in sources:
+            faults += [f"{path.name}, {fault}" for fault in calls_without_an_encoding(source)]
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize(
+    ("call", "number"),
+    [
+        ("path.read_text()", 1),
+        ("path.read_text(encoding='utf8')", 0),
+        ("path.write_text('x')", 1),
+        ("path.write_text('x', 'utf8')", 0),
+        ("open('x')", 1),
+        ("open('x', 'rb')", 0),
+        ("open(file, mode='wb')", 0),
+        ("path.open('w')", 1),
+        ("path.open('w', encoding='utf8')", 0),
+        ("subprocess.run(x, text=True)", 1),
+        ("subprocess.run(x, text=True, encoding='utf8')", 0),
+        ("subprocess.run(x)", 0),
+        ("open(x, **options)", 0),
+    ],
+)
+def test_an_encoding_left_out_is_seen(call, number):
+    assert len(calls_without_an_encoding(call)) == number
+
+
 def test_every_chapter_is_in_the_table_of_contents():
-    toc = (ROOT / "_toc.yml").read_text()
+    toc = (ROOT / "_toc.yml").read_text(encoding="utf8")
     missing = [path.stem for path in NOTEBOOKS if f"notebooks/{path.stem}" not in toc]
     assert not missing
 

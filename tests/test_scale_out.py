@@ -254,7 +254,7 @@ def test_the_code_of_the_page_runs(client, tmp_path, monkeypatch, capsys):
     text = (ROOT / "book" / "scale_out.md").read_text(encoding="utf8")
     script, scores = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     monkeypatch.chdir(tmp_path)
-    Path("run.py").write_text(script)
+    Path("run.py").write_text(script, encoding="utf8")
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, "run.py"],
@@ -262,10 +262,11 @@ def test_the_code_of_the_page_runs(client, tmp_path, monkeypatch, capsys):
         capture_output=True,
         text=True,
         timeout=LIMIT,
+        encoding="utf8",
     )
     assert done.returncode == 0, done.stderr
     assert "op-count" in done.stdout
     assert len(list(Path("fits").rglob("*.json"))) == 10
     exec(scores, {"joblib": joblib})
     assert "synflow" in capsys.readouterr().out
-    assert Path("scores.jsonl").read_text().count("\n") == 9
+    assert Path("scores.jsonl").read_text(encoding="utf8").count("\n") == 9

@@ -327,7 +327,7 @@ def again(table, row, **options):
     return search(graf, y, row["method"], row["budget"], random_state=row["seed"], **options)
 
 
-@pytest.mark.parametrize("source", ["embedded", "paper"])
+@pytest.mark.parametrize("source", ["embedded", pytest.param("paper", marks=pytest.mark.paper)])
 def test_a_committed_run_is_computed_again(source, request):
     if source == "paper":
         request.getfixturevalue("paper_dir")

@@ -12,8 +12,6 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from site_tools import CHROMIUM, MODES, WIDTHS, browser, open_tab, pages, serve, site_dir
 
-pytestmark = pytest.mark.site
-
 SITE = site_dir()
 PAGES = pages()
 REPOSITORY = "https://github.com/graf-book/graf-book"
@@ -180,5 +178,5 @@ def test_buttons(parsed, page):
 
 
 def test_home_page_is_reached_from_the_root(site):
-    text = (site / "index.html").read_text()
+    text = (site / "index.html").read_text(encoding="utf8")
     assert re.search(rf"url={PAGES[0]}\.html|{PAGES[0]}\.html", text)

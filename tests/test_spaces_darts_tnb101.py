@@ -87,7 +87,7 @@ def test_graphs_of_a_genotype():
 def test_naslib_files(paper_dir):
     keys = set()
     for file in paper_dir.glob("automl/NASLib/*/naslib/data/zc_nasbench301.json"):
-        table = json.loads(file.read_text())
+        table = json.loads(file.read_text(encoding="utf8"))
         keys.update(table.get("nasbench301", table)["cifar10"])
     assert len(keys) == 1_218
     codes = DARTS_SPACE.to_codes(sorted(keys))
@@ -143,7 +143,7 @@ def test_the_benchmarks_architectures(paper_dir):
     files = paper_dir.glob("automl/NASLib/*/naslib/data/zc_transbench101_m*.json")
     for file in files:
         space = MICRO if "micro" in file.name else MACRO
-        for task in json.loads(file.read_text()).values():
+        for task in json.loads(file.read_text(encoding="utf8")).values():
             assert space.is_valid(list(task)).mean() > 0.5
 
 

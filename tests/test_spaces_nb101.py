@@ -39,7 +39,7 @@ def everything():
 def published(paper_dir):
     """Tuple and hash of the cells of nasbench-vis."""
     (file,) = paper_dir.glob("tiga1231/nasbench-vis/*/static/data/data-1k.json")
-    table = json.loads(file.read_text())
+    table = json.loads(file.read_text(encoding="utf8"))
     cells = []
     for matrix, numbers in zip(table["adjacency"], table["operations"], strict=True):
         ops = [PUBLISHED[number] for number in numbers if number != -3]
@@ -140,7 +140,7 @@ def test_prune_removes_what_dangles():
 def test_naslib_tuples_become_cells_after_prune(paper_dir):
     cells = []
     for file in paper_dir.glob("automl/NASLib/*/naslib/data/zc_nasbench101.json"):
-        cells = list(json.loads(file.read_text())["nasbench101"]["cifar10"])
+        cells = list(json.loads(file.read_text(encoding="utf8"))["nasbench101"]["cifar10"])
     assert len(cells) == 500
     assert len(SPACE.prune(cells)) == 500
 

@@ -27,9 +27,23 @@ def xgb(**options: Any) -> XGBRegressor:
     XGBRegressor
         Unfitted. Unlike XGBoost's own class it takes every encoding as a frame, whatever stands in
         the names of the columns.
-    """
-    from graf_utils.predictors._xgboost import XGBRegressor
 
+    Raises
+    ------
+    ModuleNotFoundError
+        XGBoost is not installed.
+    """
+    try:
+        from graf_utils.predictors._xgboost import XGBRegressor
+    except ModuleNotFoundError as error:
+        if error.name != "xgboost":  # it is there, and something that it needs is not
+            raise
+        raise ModuleNotFoundError(
+            "boosted trees ('xgb', 'xgb+', 'graf-xgb') need xgboost, which is not installed. "
+            "Write: pip install xgboost-cpu (Linux, Windows), or: pip install xgboost (with CUDA; "
+            "macOS). The extras graf-utils[xgboost-cpu] and graf-utils[xgboost] do the same.",
+            name="xgboost",
+        ) from error
     return XGBRegressor(**({"random_state": 42, "n_jobs": 1} | options))
 
 
