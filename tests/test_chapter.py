@@ -326,6 +326,9 @@ def test_what_jupyter_shows_has_no_raw_role(run):
         assert "nan" not in re.findall(r"[a-z]+", text)
     streams = [o for cell in book.cells if cell.cell_type == "code" for o in cell.outputs]
     assert not [o for o in streams if o.output_type == "stream" and o.name == "stderr"]
+    pictures = outputs(book, "image/svg+xml")
+    assert len(pictures) == 4
+    assert not [picture for picture in pictures if "<dc:date>" in picture]
 
 
 @pytest.mark.slow
