@@ -2,8 +2,8 @@
 
 The loop scores one proxy at a time on the same network, each with passes of its own. Both sides
 run in turn on each cell, on one thread; seconds are of the CPU, means over random valid cells of
-NAS-Bench-201. ``full`` is the benchmark's skeleton (width 16, 5 cells a stage, 32x32), ``reduced``
-has one cell a stage and 16x16 pixels; the batch is 64 real images.
+NAS-Bench-201. ``full`` is the benchmark's skeleton (width 16, 5 cells per stage, 32x32),
+``reduced`` has one cell per stage and 16x16 pixels; the batch is 64 real images.
 """
 
 from __future__ import annotations
@@ -20,11 +20,19 @@ from graf_utils.scoring import image_batch, score_network
 from graf_utils.spaces import NB201
 
 SKELETONS = {"full": (5, 32, 5), "reduced": (1, 16, 20)}
-"""Cells a stage, image size, and how many cells are timed."""
+"""Cells per stage, image size, and how many cells are timed."""
 
 
 def measure(name: str, n: int | None) -> None:
-    """Time both sides on one skeleton and print seconds and ratios."""
+    """Time both sides on one skeleton and print seconds and ratios.
+
+    Parameters
+    ----------
+    name : str
+        A skeleton of `SKELETONS`.
+    n : int, optional
+        How many networks are timed.
+    """
     cells, size, default = SKELETONS[name]
     space, batch, rows, gap = NB201(), image_batch(size), [], 0.0
     for code in space.from_codes(space.sample(n or default, random_state=0)):
@@ -37,7 +45,7 @@ def measure(name: str, n: int | None) -> None:
             values = np.array([shared[proxy], alone[proxy][proxy]])
             gap = max(gap, np.ptp(values) / max(abs(values).max(), 1e-12))
     mean = pd.DataFrame(rows).mean()
-    print(f"\n{name}: {cells} cells a stage, {size}x{size}, 64 images, {len(rows)} networks")
+    print(f"\n{name}: {cells} cells per stage, {size}x{size}, 64 images, {len(rows)} networks")
     print(f"{'':12}{'alone':>9}{'shared':>9}{'ratio':>7}   (seconds; shared: without the passes)")
     for proxy in PROXIES:
         line(proxy, mean[f"alone.{proxy}"], mean[f"shared.{proxy}"])
@@ -45,15 +53,25 @@ def measure(name: str, n: int | None) -> None:
         print(f"{made_once:12}{'':9}{mean[f'shared.{made_once}']:9.4f}   (a pass made once)")
     four = ["grad_norm", "snip", "plain", "fisher"]  # one forward and one backward pass
     passes = mean[["shared.forward", "shared.gradients"]].sum()
-    alone, own = (sum(mean[f"{side}.{proxy}"] for proxy in four) for side in ("alone", "shared"))
-    line("loss's four", alone, own + passes)
+    alone, together = (
+        sum(mean[f"{side}.{proxy}"] for proxy in four) for side in ("alone", "shared")
+    )
+    line("loss's four", alone, together + passes)
     total = sum(mean[f"alone.{proxy}"] for proxy in PROXIES)
     line("all", total, mean["shared.seconds"])
     print(f"largest relative difference of two scores: {gap:.1e}", flush=True)
 
 
 def line(name: str, alone: float, shared: float) -> None:
-    """One row of the printed table."""
+    """Print one row of the table.
+
+    Parameters
+    ----------
+    name : str
+        What was timed.
+    alone, shared : float
+        Seconds of CPU per network, alone and with shared passes.
+    """
     ratio = f"{alone / shared:7.1f}" if shared > 1e-4 else f"{'':7}"
     print(f"{name:12}{alone:9.4f}{shared:9.4f}{ratio}")
 

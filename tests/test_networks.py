@@ -178,8 +178,8 @@ def test_a_node_cell_is_what_its_definition_says(cell, c_in, c_out):
     torch.testing.assert_close(built(x), expected)
     assert set(built.projections) == {str(v) for v in range(1, last + 1) if matrix[0, v]}
     for v, op in enumerate(cell[-last:-1], 1):
-        found = built.ops[str(v)]
-        first = found if op == 2 else found[0]
+        module = built.ops[str(v)]
+        first = module if op == 2 else module[0]
         kind = {2: (nn.MaxPool2d, 3), 3: (nn.Conv2d, (1, 1)), 4: (nn.Conv2d, (3, 3))}[op]
         assert (type(first), first.kernel_size) == kind
 
@@ -280,13 +280,13 @@ def test_darts_operations_do_what_their_names_say():
 def test_darts_reduces_at_a_third_and_two_thirds(cells, halved):
     with torch.device("meta"):
         network = build_network(RANDOM_DARTS[0], "darts", width=4, cells=cells)
-    found = [m for m in network.modules() if isinstance(m, DARTSCell)]
-    assert len(found) == 3 * cells + 2
+    built = [m for m in network.modules() if isinstance(m, DARTSCell)]
+    assert len(built) == 3 * cells + 2
     reduction = [source for source, _ in RANDOM_DARTS[0][1]]
-    sizes = [c.previous[1].out_channels for c in found]
+    sizes = [c.previous[1].out_channels for c in built]
     assert [i for i in range(1, len(sizes)) if sizes[i] != sizes[i - 1]] == halved
-    assert all(found[i].sources == reduction for i in halved)
-    assert [i for i, c in enumerate(found) if isinstance(c.before, FactorizedReduce)] == [
+    assert all(built[i].sources == reduction for i in halved)
+    assert [i for i, c in enumerate(built) if isinstance(c.before, FactorizedReduce)] == [
         i + 1 for i in halved
     ]
 

@@ -246,9 +246,9 @@ def test_same_bits_on_threads():
     cells = SPACE.sample(60, random_state=2)
     expected = score(cells, ["l2_norm", "snip"], BATCH, **OPTIONS)
     with joblib.parallel_config("threading", n_jobs=4):
-        found = score(cells, ["l2_norm", "snip"], BATCH, **OPTIONS)
+        result = score(cells, ["l2_norm", "snip"], BATCH, **OPTIONS)
     pd.testing.assert_frame_equal(
-        found[["l2_norm", "snip"]], expected[["l2_norm", "snip"]], check_exact=True
+        result[["l2_norm", "snip"]], expected[["l2_norm", "snip"]], check_exact=True
     )
 
 
@@ -380,9 +380,9 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
     ],
 )
 def test_errors_teach(options, message):
-    given = {"architectures": [CELL], "proxies": "params", "batch": BATCH, **OPTIONS}
+    options = {"architectures": [CELL], "proxies": "params", "batch": BATCH, **OPTIONS, **options}
     with pytest.raises(ValueError, match=message):
-        score(**{**given, **options})
+        score(**options)
 
 
 # --- the images and tables that come with the package -------------------------------------------
