@@ -446,7 +446,9 @@ def test_searches_are_kept_by_all_that_decides_them(tmp_path, monkeypatch):
     run_of(task)
     monkeypatch.setattr(recipe.Task, "changes", lambda self, curve: curve.tail(1).assign(test=0.0))
     run_of(task)
-    assert done == [2, 2, 4, 6, 8, 10]
+    task.values = task.values[::-1].copy()  # another table of the same name
+    run_of(task)
+    assert done == [2, 2, 4, 6, 8, 10, 12]
 
 
 def test_zero_cost_does_not_replace_many_by_few(tmp_path):
