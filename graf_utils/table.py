@@ -125,6 +125,11 @@ class Table:
 
     def _column(self, what: str, name: Any, values: Any, index: pd.Index) -> Any:
         """One column of a mapping, without labels."""
+        if np.ndim(values) and len(values) != len(self):
+            raise ValueError(
+                f"table {self.name!r}: {what} has {len(values)} rows for {len(self)} architectures "
+                f"in column {name!r}; row i must describe architecture i."
+            )
         try:
             values = _checks.aligned(f"{what}[{name!r}]", values, index, "architectures")
         except ValueError as error:

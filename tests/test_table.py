@@ -69,6 +69,10 @@ def test_subset_by_mask():
         ({"targets": {"latency": [1.0, 2.0]}}, "targets has 2 rows for 3 architectures"),
         ({"proxies": pd.DataFrame({"a": [1]})}, "proxies has 1 rows for 3 architectures"),
         (
+            {"targets": {"a": pd.Series([1, 2]), "b": pd.Series([1, 2, 3])}},
+            "targets has 2 rows for 3 architectures in column 'a'",
+        ),
+        (
             {"targets": pd.DataFrame({"a": [1, 2, 3]}, index=[2, 1, 0])},
             r"index of targets begins with \[2, 1, 0\].*reset_index.*sort_index",
         ),
