@@ -344,7 +344,7 @@ def matrix(what: str, value: Any, n_rows: int) -> NDArray[np.float64]:
         number, or has an index that is not the row numbers (`in_order`).
     """
     in_order(what, value, n_rows)
-    values = _numbers(value)
+    values = numbers_of(value)
     if values is not None and values.ndim == 1:
         values = values[:, None]
     if values is None or values.ndim != 2 or len(values) != n_rows or not values.shape[1]:
@@ -361,8 +361,18 @@ def matrix(what: str, value: Any, n_rows: int) -> NDArray[np.float64]:
     return values
 
 
-def _numbers(value: Any) -> NDArray[np.float64] | None:
-    """Numbers as an array; None if it holds anything else, such as text, dates or complex ones."""
+def numbers_of(value: Any) -> NDArray[np.float64] | None:
+    """Read numbers as an array, without turning anything else into a number.
+
+    Parameters
+    ----------
+    value : array-like or sparse matrix
+
+    Returns
+    -------
+    ndarray of float64, or None
+        None if it holds something else, such as text (also of digits), dates or complex numbers.
+    """
     if hasattr(value, "toarray"):  # sparse
         value = value.toarray()
     try:

@@ -214,7 +214,9 @@ def rank_correlations(scores: pd.DataFrame, target: Any, groups: Any = None) -> 
             f"scores is {type(scores).__name__}; it must be a DataFrame with one column per score. "
             "Write pd.DataFrame({'name': scores})."
         )
-    values = _one_per_row("target", target, scores).astype(float)
+    values = _checks.numbers_of(_one_per_row("target", target, scores))
+    if values is None:
+        raise ValueError("target holds text or dates; it must be one number per row.")
     parts: dict[Any, NDArray[np.bool_]] = {"all": np.ones(len(scores), dtype=bool)}
     if groups is not None:
         labels = _one_per_row("groups", groups, scores)
@@ -249,8 +251,8 @@ def _groups(table: Table, duplicates: str) -> NDArray[np.intp] | None:
     """For each row the first row of its architecture; None if each stands there once."""
     if not isinstance(table, Table):
         raise ValueError(
-            f"table={table!r:.80} is not a Table. Pass what load_table returns, or build a "
-            "graf_utils.Table from your own frame."
+            f"table is {type(table).__name__}, which is not a Table. Pass what load_table returns, "
+            "or build a graf_utils.Table from your own frame."
         )
     _checks.choice("duplicates", duplicates, ["refuse", "grouped"])
     copies = np.flatnonzero(table.first_rows != np.arange(len(table)))

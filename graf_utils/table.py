@@ -104,7 +104,8 @@ class Table:
         elif not frame.columns.is_unique:
             wrong = f"column names of {what} must be unique."
         for column in () if wrong else frame:
-            if not pd.api.types.is_numeric_dtype(frame[column]):
+            numeric = pd.api.types.is_numeric_dtype(frame[column])
+            if not numeric or pd.api.types.is_complex_dtype(frame[column]):
                 wrong = (
                     f"{what} column {column!r} has type {frame[column].dtype}; it must hold "
                     "numbers. Convert or drop it."
@@ -125,6 +126,16 @@ class Table:
 
     def _column(self, what: str, name: Any, values: Any, index: pd.Index) -> Any:
         """One column of a mapping, without labels."""
+        if np.ndim(values) != 1:
+            raise ValueError(
+                f"table {self.name!r}: {what} column {name!r} has shape {np.shape(values)}; it "
+                f"must be one value per architecture, {len(self)} of them."
+            )
+        if len(values) != len(self):
+            raise ValueError(
+                f"table {self.name!r}: {what} has {len(values)} rows for {len(self)} architectures "
+                f"in column {name!r}; row i must describe architecture i."
+            )
         try:
             values = _checks.aligned(f"{what}[{name!r}]", values, index, "architectures")
         except ValueError as error:
@@ -164,7 +175,7 @@ class Table:
         ValueError
             There is no such target.
         """
-        if name not in self.targets.columns:
+        if name not in list(self.targets.columns):
             raise ValueError(
                 f"target {name!r} is not in table {self.name!r} ({self.source}). It must be one of "
                 f"{list(self.targets.columns)}.{nearest(name, self.targets.columns)}"

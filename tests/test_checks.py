@@ -19,7 +19,7 @@ def an_encoding(table):
 
 
 RIDGE, FRAME, ARRAY = Ridge(), pd.DataFrame({"a": [1.0, 2.0]}), np.zeros((2, 2))
-PIPELINE = make_pipeline(Ridge())
+PIPELINE, COLUMN = make_pipeline(Ridge()), np.zeros(2)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,7 @@ PIPELINE = make_pipeline(Ridge())
         (["rf", RIDGE], [("rf", "rf"), ("Ridge", RIDGE)]),
         (FRAME, [("DataFrame", FRAME)]),
         (ARRAY, [("ndarray", ARRAY)]),
+        (COLUMN, [("ndarray", COLUMN)]),
         (an_encoding, [("an_encoding", an_encoding)]),
         ({"mine": FRAME}, [("mine", FRAME)]),
     ],

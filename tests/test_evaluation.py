@@ -346,6 +346,13 @@ def test_our_xgboost_is_xgboost_but_for_the_names(small):
     weighted = clone(ours).fit(X[:80], y[:80], sample_weight=weights).predict(X)
     theirs.fit(X.to_numpy()[:80], y[:80], sample_weight=weights)
     assert weighted.tolist() == theirs.predict(X.to_numpy()).tolist()
+    first, second = list(X)[:2]
+    for constraints in (
+        {"monotone_constraints": {first: 1, second: -1}},
+        {"monotone_constraints": (1, -1) + (0,) * 189},
+        {"interaction_constraints": [[first, second], [X.columns[2]]]},
+    ):
+        assert clone(ours).set_params(**constraints).fit(X, y).predict(X).shape == (120,)
     plain = pd.DataFrame({"a": y, 3: y})
     assert clone(ours).fit(plain.rename(columns=str), y).feature_names_in_.tolist() == ["a", "3"]
 
@@ -762,5 +769,7 @@ def test_rank_correlations_of_what_is_no_frame():
     assert one["spearman"][0] == pytest.approx(1)
     with pytest.raises(ValueError, match=r"target has shape \(3, 2\)"):
         rank_correlations(pd.DataFrame({"a": [1, 2, 3]}), np.ones((3, 2)))
+    with pytest.raises(ValueError, match="target holds text .*one number per row"):
+        rank_correlations(pd.DataFrame({"a": [1, 2, 3]}), ["a", "b", "c"])
     missing = pd.DataFrame({"a": [1, 2, np.nan, 4]})
     assert np.isnan(rank_correlations(missing, [1, 2, 3, 4])["spearman"][0])

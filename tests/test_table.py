@@ -69,11 +69,21 @@ def test_subset_by_mask():
         ({"targets": {"latency": [1.0, 2.0]}}, "targets has 2 rows for 3 architectures"),
         ({"proxies": pd.DataFrame({"a": [1]})}, "proxies has 1 rows for 3 architectures"),
         (
+            {"targets": {"a": pd.Series([1, 2]), "b": pd.Series([1, 2, 3])}},
+            "targets has 2 rows for 3 architectures in column 'a'",
+        ),
+        (
             {"targets": pd.DataFrame({"a": [1, 2, 3]}, index=[2, 1, 0])},
             r"index of targets begins with \[2, 1, 0\].*reset_index.*sort_index",
         ),
         ({"targets": {"a": [1, np.nan, 3]}}, r"targets \['a'\] hold NaN .* Drop"),
         ({"targets": {"a": ["x", "y", "z"]}}, "column 'a' has type .* must hold numbers"),
+        ({"targets": {"a": [1, 2j, 3]}}, "column 'a' has type complex128; it must hold numbers"),
+        (
+            {"targets": {"a": 3}},
+            r"column 'a' has shape \(\); it must be one value per architecture",
+        ),
+        ({"targets": {"a": np.ones((3, 2))}}, r"column 'a' has shape \(3, 2\)"),
         ({"targets": pd.DataFrame(index=range(3))}, "targets has no column"),
         ({"targets": pd.DataFrame(np.ones((3, 2)), columns=["a", "a"])}, "must be unique"),
         ({"architectures": [(0,) * 5] * 3}, "6"),
@@ -90,6 +100,8 @@ def test_unknown_target_and_rows_name_input_rule_and_remedy():
         ValueError, match=r"'latenci' is not .* one of \['latency', 'energy'\].*'lat"
     ):
         _table().target("latenci")
+    with pytest.raises(ValueError, match=r"target \['latency'\] is not in table"):
+        _table().target(["latency"])
     with pytest.raises(ValueError, match=r"rows=\[7\] does not fit .* 0..2"):
         _table().subset([7])
     with pytest.raises(ValueError, match="mask of 2 values for 3 rows"):

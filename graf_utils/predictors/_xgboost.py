@@ -29,6 +29,17 @@ def _wide_names(X: Any) -> Any:
     return X.set_axis(names, axis=1)
 
 
+def _wide_constraints(value: Any) -> Any:
+    """Constraints on columns by name, a mapping or lists of them, in the names of the booster."""
+    if isinstance(value, str):
+        return value.translate(_WIDE)
+    if isinstance(value, dict):
+        return {_wide_constraints(name): sign for name, sign in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_wide_constraints(part) for part in value)
+    return value
+
+
 def _with_wide_names(method: Callable[..., Any]) -> Callable[..., Any]:
     """A method of XGBoost's regressor that takes frames with any column names."""
 
@@ -56,3 +67,11 @@ class XGBRegressor(xgboost.XGBRegressor):
     def feature_names_in_(self) -> NDArray[Any]:
         """Names of the columns in `fit`; there are none if it was given an array."""
         return np.array([name.translate(_NARROW) for name in super().feature_names_in_])
+
+    def get_xgb_params(self) -> dict[str, Any]:
+        """Return the parameters of the booster, with constraints in its names."""
+        params = super().get_xgb_params()
+        for name in ("monotone_constraints", "interaction_constraints"):
+            if isinstance(params.get(name), dict | list | tuple):  # text is XGBoost's own notation
+                params[name] = _wide_constraints(params[name])
+        return params
