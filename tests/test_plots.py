@@ -496,3 +496,13 @@ class TestNumberMap:
             ground = image.cmap(image.norm(table.iloc[y, x]))[:3]
             light = [linear(c) @ [0.2126, 0.7152, 0.0722] for c in (ground, text.get_color())]
             assert (max(light) + 0.05) / (min(light) + 0.05) >= 4.5
+
+
+def test_correlation_map_shows_sizes_and_families_in_the_middle_of_their_block():
+    up = np.arange(6.0)
+    frame = pd.DataFrame({"a[x]": up, "a[y]": -up, "a[z]": up**2, "b[x]": -(up**3)})
+    ax = plots.correlation_map(frame)
+    shown = np.asarray(ax.images[0].get_array())
+    assert shown[0, 1] == pytest.approx(1)
+    assert shown[0, 3] == pytest.approx(abs(np.corrcoef(up, up**3)[0, 1]))
+    assert ax.get_yticks().tolist() == [1, 3]  # rows 0 to 2, and row 3
