@@ -125,7 +125,7 @@ class Table:
             raise ValueError(f"table {self.name!r}: {error}") from error
 
     def _column(self, what: str, name: Any, values: Any, index: pd.Index) -> Any:
-        """One column of a mapping, without labels."""
+        """One column of a mapping, in the order of the architectures."""
         if np.ndim(values) != 1:
             raise ValueError(
                 f"table {self.name!r}: {what} column {name!r} has shape {np.shape(values)}; it "
@@ -137,10 +137,9 @@ class Table:
                 f"in column {name!r}; row i must describe architecture i."
             )
         try:
-            values = _checks.aligned(f"{what}[{name!r}]", values, index, "architectures")
+            return _checks.aligned(f"{what}[{name!r}]", values, index, "architectures")
         except ValueError as error:
             raise ValueError(f"table {self.name!r}: {error}") from error
-        return values.array if isinstance(values, pd.Series) else values
 
     def __len__(self) -> int:
         return len(self.codes)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from graf_utils import encodings
 from graf_utils.datasets import load_table
 from graf_utils.encodings import ENCODINGS, _paths_by_length, encode, path_encoding
 from graf_utils.graphs import GraphBatch
@@ -223,6 +224,14 @@ def test_one_hot_of_codes_is_the_codes():
         np.testing.assert_array_equal(frame, expected)
 
 
+def test_one_hot_has_no_column_more():
+    widths = {"nb201": 30, "nb101": 36, "darts": 196, "tnb101-micro": 24, "tnb101-macro": 24}
+    for name, width in widths.items():
+        space = get_space(name)
+        table = Table("t", "test", space, space.sample(3, random_state=0), {"y": np.zeros(3)})
+        assert encode(table, "one-hot").shape == (3, width)
+
+
 def test_one_hot_tells_all_cells_apart():
     codes = SPACE.enumerate()
     frame = encode(Table("t", "test", SPACE, codes, {"y": np.zeros(len(codes))}), "one-hot")
@@ -255,6 +264,17 @@ def test_a_path_encoding_that_is_too_large_is_refused_first():
     many = GraphBatch(tuple("abcde"), 8, chain(7).edges, np.zeros((20_000, 7), dtype=np.int8))
     with pytest.raises(ValueError, match=r"encode fewer rows at once with table\.subset"):
         path_encoding(many)
+
+
+@pytest.mark.parametrize("name", ["nb201", "nb101", "darts", "tnb101-micro", "tnb101-macro"])
+def test_the_size_that_is_refused_is_the_size_that_would_be_made(name, monkeypatch):
+    space = get_space(name)
+    for batch in space.graph_batch(space.sample(3, random_state=0)).values():
+        width = path_encoding(batch, space.inputs).shape[1]
+        with monkeypatch.context() as patch:
+            patch.setattr(encodings, "_MOST_BYTES", 0)
+            with pytest.raises(ValueError, match=f"would have {width:,} columns of 3 rows"):
+                path_encoding(batch, space.inputs)
 
 
 @settings(max_examples=30, deadline=None)
