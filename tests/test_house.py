@@ -40,17 +40,19 @@ SHARED_STRINGS: dict[tuple[str, str], str] = {
     ("datasets", "zen"): "a key of the records in NASLib's zipped files",
     ("evaluation", "predictor"): "a column of the results",
     ("explain", "predictor"): "a column of the results",
+    ("plots", "predictor"): "a column of the results",
     ("plots", "plain"): "an operation of the macro space, by which lines are styled",
     ("plots", "op_count"): "read aloud as 'count' on an axis",
     ("registry", "path"): "a key of the registry's entries",
     ("registry", "shap"): "the package whose version is written beside results",
-    ("spaces.tnb101", "plain"): "an operation of the benchmark that is called so",
+    ("spaces", "plain"): "an operation of a benchmark that is called so",
+    ("spaces", "nb301"): "another name of a space, and of a table",
     **dict.fromkeys(
         [
             ("plots", name)
             for name in (
                 "one-hot", "op-count", "path", "flops+params", "graf+one-hot", "zcp", "graf",
-                "zcp+graf",
+                "zcp+graf", "graf-allowed", "flops", "params",
             )
         ],
         "one colour, marker and dash per encoding, everywhere in the book",
@@ -59,7 +61,6 @@ SHARED_STRINGS: dict[tuple[str, str], str] = {
 """Names of another floor that a module may hold, each with its reason."""
 
 UNDOCUMENTED: dict[str, str] = {
-    "networks.*.forward: argument *": "called by torch, with what the cell or layer receives",
     "proxies.*: argument run": "every proxy takes a Run and nothing else, as PROXIES says",
 }
 """Arguments and errors that no docstring need speak of, by patterns, each with its reason."""
@@ -135,6 +136,7 @@ def package(**sources: str) -> list[Module]:
         "if TYPE_CHECKING:\n    from graf_utils.encodings import encode",
         "module = import_module('graf_utils.encodings')",
         "from graf_utils import encode",  # through the roof
+        "import graf_utils",
     ],
 )
 def test_an_upward_import_is_seen(source):
@@ -147,6 +149,11 @@ def test_an_import_of_a_lower_floor_is_fine():
     graph = import_graph(package(search="from graf_utils.encodings import encode", encodings=""))
     assert graph["search"] == {"encodings"}
     assert not find_upward_imports(graph)
+
+
+def test_the_version_is_no_floor():
+    graph = import_graph(package(graphs="from graf_utils import __version__"))
+    assert graph == {"graphs": set()}
 
 
 def test_a_module_without_a_floor_is_seen():

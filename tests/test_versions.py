@@ -49,6 +49,7 @@ def test_floors_are_tested_with_the_package_and_not_the_book():
 @pytest.mark.parametrize("name", BOOSTED)
 def test_without_xgboost_the_error_names_the_remedy(monkeypatch, name):
     monkeypatch.setitem(sys.modules, "xgboost", None)
+    monkeypatch.delitem(sys.modules, "graf_utils.predictors._xgboost", raising=False)
     with pytest.raises(ModuleNotFoundError) as error:
         make_predictor(name)
     message = str(error.value)
@@ -64,7 +65,8 @@ def test_without_xgboost_the_error_names_the_remedy(monkeypatch, name):
 
 def test_an_xgboost_that_lacks_something_says_what(monkeypatch, tmp_path):
     (tmp_path / "xgboost.py").write_text("import what_it_needs\n", encoding="utf8")
-    monkeypatch.delitem(sys.modules, "xgboost", raising=False)
+    for name in ("xgboost", "graf_utils.predictors._xgboost"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModuleNotFoundError, match="what_it_needs"):
         make_predictor("xgb")
