@@ -11,7 +11,7 @@ import torch
 from bad_input import must_name
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import kendalltau
+from scipy.stats import kendalltau, t
 from sklearn.base import clone
 from sklearn.linear_model import Ridge
 from sklearn.utils import check_random_state
@@ -482,11 +482,25 @@ def test_the_other_tasks_are_whole():
 
 
 def test_a_committed_result_comes_out_again(paper_dir):
+    """The mean over train sets lies in the interval of the committed fits over theirs.
+
+    On another kind of processor PyTorch rounds otherwise, and 250 epochs later the network is
+    another, as if another seed had drawn its weights: a single fit moves by up to 0.01. What must
+    agree is the mean: of five fits here in the 95 % interval (Student's t) of the five committed.
+    On the processor that they were made on the five agree to the last bit.
+    """
     results = pd.read_parquet(data_path("results", "brpnas_nb201.parquet"))
-    row = results.query("predictor == 'mlp' and encoding == 'graf' and data_seed == 42").iloc[0]
+    chosen = "predictor == 'mlp' and encoding == 'graf' and train_size == 32"
+    committed = results.query(chosen).sort_values("data_seed")
+    assert committed["data_seed"].tolist() == [42, 43, 44, 45, 46]
+    n_epochs = int(committed["n_epochs"].iloc[0])
     table = load_table("nb201-cifar10", source="paper")
     inputs = {"graf": np.hstack([table.codes, encode(table, "graf")])}
-    model = BRPNASRegressor("nb201", conv="mlp", n_epochs=int(row.n_epochs), random_state=42)
-    options = {"train_sizes": int(row.train_size), "data_seeds": 42, "progress": False}
-    found = evaluate(table, "accuracy", inputs, {"mlp": model}, **options)
-    assert found["kendall_tau"][0] == pytest.approx(row.kendall_tau, abs=0.005)
+    model = BRPNASRegressor("nb201", conv="mlp", n_epochs=n_epochs, random_state=42)
+    options = {"train_sizes": 32, "data_seeds": committed["data_seed"], "progress": False}
+    found = evaluate(table, "accuracy", inputs, {"mlp": model}, **options)["kendall_tau"]
+    known = committed["kendall_tau"]
+    half = t.ppf(0.975, len(known) - 1) * known.std() / np.sqrt(len(known))
+    assert abs(found.mean() - known.mean()) < half < 0.02
+    # the train sets themselves differ more than the processors do
+    assert np.abs(found.to_numpy() - known.to_numpy()).mean() < known.std()
