@@ -77,6 +77,7 @@ def run(checkout: Path, repeats: int) -> dict[str, dict[str, object]]:
         text=True,
         cwd=Path(__file__).parent,
         env={**os.environ, **one_core, "PYTHONPATH": str(checkout)},
+        encoding="utf8",
     )
     return json.loads(result.stdout)
 

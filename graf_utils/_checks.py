@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import operator
 from collections.abc import Iterable, Iterator, KeysView, Mapping, Set, ValuesView
 from typing import Any
 
@@ -382,3 +383,107 @@ def numbers_of(value: Any) -> NDArray[np.float64] | None:
         return array.astype(float) if array.dtype.kind in "biufO" else None
     except (TypeError, ValueError, RuntimeError):  # ragged lists, a tensor that needs gradients
         return None
+
+
+def generator(random_state: Any) -> np.random.Generator:
+    """Make a generator of random numbers from a seed.
+
+    Parameters
+    ----------
+    random_state : int, numpy integer, numpy Generator or RandomState, or None
+        None gives another sequence each time.
+
+    Returns
+    -------
+    Generator
+
+    Raises
+    ------
+    ValueError
+        It is none of these, or negative.
+    """
+    if isinstance(random_state, np.random.RandomState):
+        return np.random.Generator(random_state._bit_generator)
+    if isinstance(random_state, float | np.floating) and random_state.is_integer():
+        random_state = int(random_state)
+    try:
+        if hasattr(random_state, "__index__") and not np.ndim(random_state):
+            random_state = operator.index(random_state)
+        return np.random.default_rng(random_state)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"random_state={random_state!r} is no seed. Pass a whole number from 0 such as "
+            "random_state=0, a numpy Generator, or None."
+        ) from None
+
+
+def to_array(name: str, values: Any) -> NDArray[Any]:
+    """Return a numpy array of something that can become one, such as a tensor.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument, for the message.
+    values : array, tensor, or sparse matrix
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    ValueError
+        It cannot be converted, such as a tensor on a GPU, or some of its entries are masked.
+    """
+    if np.ma.is_masked(values):
+        raise ValueError(
+            f"{name} holds masked entries, which have no value. Fill them (.filled(…)) or drop "
+            "those rows."
+        )
+    if hasattr(values, "toarray"):  # a sparse matrix
+        values = values.toarray()
+    if hasattr(values, "detach"):  # a tensor that may carry gradients
+        values = values.detach()
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"{name} of type {type(values).__name__} is no array ({error}). Write "
+            f"{name}.cpu().numpy() for a tensor, or pass a list of equally long lists."
+        ) from None
+
+
+def whole_array(name: str, values: Any) -> NDArray[np.integer]:
+    """Read an array of whole numbers; floats that are whole are converted, others refused.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument, for the message.
+    values : array-like
+
+    Returns
+    -------
+    ndarray of integers
+
+    Raises
+    ------
+    ValueError
+        A value is no whole number.
+    """
+    array = np.asarray(values)
+    if array.dtype.kind in "iu":
+        return array
+    if array.dtype.kind == "f":
+        exact = (array == np.rint(array)) & (np.abs(array) < 2**53)
+        if exact.all():
+            return array.astype(np.int64)
+    if array.dtype.kind == "b":
+        raise ValueError(
+            f"{name} holds True and False; it must hold whole numbers. Write "
+            f"{name}.astype(int) if 0 and 1 are meant."
+        )
+    raise ValueError(
+        f"{name} of type {array.dtype} must hold whole numbers only (ids or node numbers). Round "
+        f"or map the values, then write {name}.astype(int)."
+    )

@@ -9,9 +9,12 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from graf_utils._files import write_text
+from numpy.typing import NDArray
 
-__all__ = ["Store"]
+from graf_utils._files import write_text
+from graf_utils._keys import NotKeyable, digest
+
+__all__ = ["FitKeys", "Store"]
 
 _CHECKSUM = "checksum"
 
@@ -138,3 +141,61 @@ def _checksum(key: str, result: dict[str, float]) -> str:
     """Digest of a result and its key, so that no digit and no file is taken for another."""
     text = key + json.dumps(result, sort_keys=True)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+
+
+class FitKeys:
+    """The keys of fits in the cache: data, predictor with all that it is made of, and split.
+
+    Parameters
+    ----------
+    protocol : object
+        What every fit goes through: functions, modules, versions, groups; anything that
+        `graf_utils._keys.digest` reads.
+    matrices, ys : dict of str to ndarray
+        Encodings and targets by name.
+    models : dict of str to regressor
+        Predictors by name. One that cannot be described is not cached, with a warning.
+    """
+
+    def __init__(
+        self,
+        protocol: Any,
+        matrices: dict[str, NDArray[Any]],
+        ys: dict[str, NDArray[Any]],
+        models: dict[str, Any],
+    ) -> None:
+        self.protocol = digest(protocol)
+        self.encodings = {name: digest(matrix) for name, matrix in matrices.items()}
+        self.targets = {name: digest(y) for name, y in ys.items()}
+        self.predictors: dict[str, str | None] = {}
+        for name, model in models.items():
+            try:
+                self.predictors[name] = digest(model)
+            except NotKeyable as error:
+                self.predictors[name] = None
+                warnings.warn(
+                    f"predictor {name!r} is not cached, since a part of it cannot be told from "
+                    f"another: {error}",
+                    stacklevel=3,
+                )
+
+    def of(self, target: str, encoding: str, predictor: str, size: int, seed: int) -> str | None:
+        """Return the key of a fit; None if it must not be cached.
+
+        Parameters
+        ----------
+        target, encoding, predictor : str
+            Names.
+        size, seed : int
+            Train size and data seed.
+
+        Returns
+        -------
+        str or None
+        """
+        model = self.predictors[predictor]
+        if model is None:
+            return None
+        return digest(
+            self.protocol, self.targets[target], self.encodings[encoding], model, size, seed
+        )

@@ -139,11 +139,29 @@ class Chapter:
 
         Nothing is returned, so that the box is shown once wherever the call stands in its cell.
         The result is the last of ``page.ledger.claims``.
+
+        Parameters
+        ----------
+        id, claim : str
+            Short unique name, and the statement in our words.
+        **arguments
+            The others of `graf_utils.claims.check`.
+
+        Raises
+        ------
+        ValueError
+            The arguments do not say what to compare.
         """
         _display(self.ledger.check(id, claim, **arguments))
 
     def glue(self, **values: Any) -> None:
-        """Keep values that other pages of the book paste; see `graf_utils.claims.glue`."""
+        """Keep values that other pages of the book paste; see `graf_utils.claims.glue`.
+
+        Parameters
+        ----------
+        **values : number, str or figure
+            By the name under which a page asks for it.
+        """
         glue(**values)
 
     def exercise(self, question: str, answer: str) -> None:

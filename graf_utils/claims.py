@@ -47,7 +47,21 @@ _BINARY = 5e-13  # half a unit of the twelfth decimal forgives .845 + .002 != .8
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim with its verdict, all as text; see `check`."""
+    """One claim with its verdict, all as text; see `check`.
+
+    Parameters
+    ----------
+    id, claim, where : str
+        Short unique name, the statement, and where it stands.
+    paper, ours, tolerance : str
+        The figures compared and how far they may differ, as shown.
+    verdict : str
+        One of `VERDICTS`.
+    missed : str
+        The parts that do not hold.
+    reason : str
+        Why the tolerance is what it is, or why the claim cannot be tested.
+    """
 
     id: str
     claim: str
@@ -382,7 +396,24 @@ class Ledger:
         self._write()
 
     def check(self, id: str, claim: str, **arguments: Any) -> Claim:
-        """Check a claim and keep the result; see `check` for the arguments."""
+        """Check a claim and keep the result.
+
+        Parameters
+        ----------
+        id, claim : str
+            Short unique name, and the statement in our words. A claim checked again is replaced.
+        **arguments
+            The others of `graf_utils.claims.check`.
+
+        Returns
+        -------
+        Claim
+
+        Raises
+        ------
+        ValueError
+            The arguments do not say what to compare.
+        """
         result = check(id, claim, **arguments)
         self.claims = [earlier for earlier in self.claims if earlier.id != id] + [result]
         self._write()
@@ -400,6 +431,11 @@ def glue(**values: Any) -> None:
 
     Numbers go in as Python's own, text and figures as they are. Outside the book's build, where
     MyST-NB need not be installed, this does nothing.
+
+    Parameters
+    ----------
+    **values : number, str or figure
+        By the name under which a page asks for it.
     """
     try:
         from myst_nb import glue as keep

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from graf_utils._checks import nearest
-from graf_utils.features import GRAF, authors_order
+from graf_utils.features import GRAF, OP_COUNT, authors_order
 from graf_utils.graphs import ABSENT, GraphBatch
 from graf_utils.table import Table
 
@@ -188,6 +188,10 @@ def _graf(table: Table, **options: Any) -> pd.DataFrame:
     return features[authors_order(table.space, list(features))]
 
 
+def _op_count(table: Table) -> pd.DataFrame:
+    return _graf(table, families=[OP_COUNT])
+
+
 def _zcp(table: Table) -> pd.DataFrame:
     """The zero-cost proxies of the table."""
     if table.proxies is None or not table.proxies.shape[1]:
@@ -214,7 +218,7 @@ ENCODINGS: dict[str, Callable[[Table], pd.DataFrame]] = {
     "graf-allowed": lambda table: _graf(table, variant="allowed"),
     "zcp": _zcp,
     "one-hot": _one_hot,
-    "op-count": lambda table: _graf(table, families=["op_count"]),
+    "op-count": _op_count,
     "path": _path,
     "params": lambda table: _cost(table, 0, "params"),
     "flops": lambda table: _cost(table, 1, "flops"),

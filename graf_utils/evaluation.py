@@ -27,14 +27,13 @@ from sklearn.model_selection import train_test_split
 from tqdm import tqdm
 
 from graf_utils import __version__, _checks
-from graf_utils._keys import NotKeyable, digest
 from graf_utils._parallel import unordered
-from graf_utils._store import Store
+from graf_utils._store import FitKeys, Store
 from graf_utils.encodings import encode
 from graf_utils.predictors import make_predictor
 from graf_utils.table import Table
 
-__all__ = ["DATA_SEEDS", "TRAIN_SIZES", "evaluate", "rank_correlations", "summarise"]
+__all__ = ["DATA_SEEDS", "TRAIN_SIZES", "evaluate", "summarise"]
 
 TRAIN_SIZES = (32, 128, 1024)
 """Numbers of training networks of the paper."""
@@ -121,16 +120,16 @@ def evaluate(
     """
     groups = _groups(table, duplicates)
     n_networks = len(table) if groups is None else len(np.unique(groups))
-    sizes = _checks.whole_numbers(
-        "train_sizes", train_sizes, 1, n_networks - 2, "networks in the table"
-    )
+    n_train = n_networks - 2  # at most
+    sizes = _checks.whole_numbers("train_sizes", train_sizes, 1, n_train, "networks in the table")
     seeds = _checks.whole_numbers("data_seeds", data_seeds, 0, 2**32 - 1, "seeds")
     ys = {name: table.target(name) for name in _checks.names("targets", targets)}
     regressors = _checks.named("predictors", predictors)
     models = {name: make_predictor(regressor) for name, regressor in regressors}
     matrices = {name: _encoded(table, name, x) for name, x in _checks.named("encodings", encodings)}
     store = None if cache is None else Store(cache, _NUMBERS)
-    keys = None if store is None else _Keys(matrices, ys, models, groups)
+    protocol = [__version__, _split, _scores, np, scipy, sklearn, groups]
+    keys = None if store is None else FitKeys(protocol, matrices, ys, models)
 
     rows: list[dict[str, Any]] = []
     jobs: dict[int, tuple[_Job, Any, Any, Any]] = {}  # by the row that they fill
@@ -183,70 +182,6 @@ def summarise(results: pd.DataFrame, by: str | Iterable[str] = ()) -> pd.DataFra
     return tau.reset_index()
 
 
-def rank_correlations(scores: pd.DataFrame, target: Any, groups: Any = None) -> pd.DataFrame:
-    """Spearman's correlation of each score with a target, overall and within groups.
-
-    A score that only tells the groups apart has a high correlation overall and none within them.
-
-    Parameters
-    ----------
-    scores : DataFrame of shape (n, n_scores)
-        For example the proxies of a table.
-    target : array-like of shape (n,)
-        A Series is matched with the scores by its labels.
-    groups : array-like of shape (n,), optional
-        For example the number of convolutions. A Series is matched by its labels.
-
-    Returns
-    -------
-    DataFrame
-        Columns ``score, group, n, spearman``; the group of the overall correlation is ``"all"``.
-        NaN where the score or the target is constant or holds a NaN, or fewer than three rows are
-        in the group.
-
-    Raises
-    ------
-    ValueError
-        The scores are no frame, or the lengths or the labels do not fit.
-    """
-    if not isinstance(scores, pd.DataFrame):
-        raise ValueError(
-            f"scores is {type(scores).__name__}; it must be a DataFrame with one column per score. "
-            "Write pd.DataFrame({'name': scores})."
-        )
-    values = _checks.numbers_of(_one_per_row("target", target, scores))
-    if values is None:
-        raise ValueError("target holds text or dates; it must be one number per row.")
-    parts: dict[Any, NDArray[np.bool_]] = {"all": np.ones(len(scores), dtype=bool)}
-    if groups is not None:
-        labels = _one_per_row("groups", groups, scores)
-        parts |= {group: labels == group for group in np.unique(labels).tolist()}
-    rows = []
-    for group, mask in parts.items():
-        ranks, target_rank = scores[mask].rank(), pd.Series(values[mask]).rank().to_numpy()
-        for score, column in ranks.items():
-            defined = mask.sum() > 2 and column.nunique() > 1 and np.ptp(target_rank) > 0
-            rho = np.corrcoef(column, target_rank)[0, 1] if defined else np.nan
-            rows.append({"score": score, "group": group, "n": int(mask.sum()), "spearman": rho})
-    return pd.DataFrame(rows)
-
-
-def _one_per_row(what: str, values: Any, scores: pd.DataFrame) -> NDArray[Any]:
-    """Read one value per row of the scores, matched by label where there are labels."""
-    values = np.asarray(_checks.aligned(what, values, scores.index, "scores"))
-    if values.shape == (len(scores), 1):
-        values = values[:, 0]
-    if values.shape != (len(scores),):
-        raise ValueError(
-            f"{what} has shape {values.shape} for {len(scores)} rows of scores; give one value "
-            "per row."
-        )
-    return values
-
-
-# --- what is evaluated ------------------------------------------------------------------------
-
-
 def _groups(table: Table, duplicates: str) -> NDArray[np.intp] | None:
     """For each row the first row of its architecture; None if each stands there once."""
     if not isinstance(table, Table):
@@ -284,42 +219,6 @@ def _encoded(table: Table, name: str, encoding: Any) -> NDArray[np.float64]:
 
 
 # --- one fit ----------------------------------------------------------------------------------
-
-
-class _Keys:
-    """The keys of fits in the cache: data, predictor with all that it is made of, and split."""
-
-    def __init__(
-        self,
-        matrices: dict[str, NDArray[Any]],
-        ys: dict[str, NDArray[Any]],
-        models: dict[str, Any],
-        groups: NDArray[Any] | None,
-    ) -> None:
-        ours = [__version__, _split, _scores]
-        self.protocol = digest(ours, [np, scipy, sklearn], groups)
-        self.encodings = {name: digest(matrix) for name, matrix in matrices.items()}
-        self.targets = {name: digest(y) for name, y in ys.items()}
-        self.predictors: dict[str, str | None] = {}
-        for name, model in models.items():
-            try:
-                self.predictors[name] = digest(model)
-            except NotKeyable as error:
-                self.predictors[name] = None
-                warnings.warn(
-                    f"predictor {name!r} is not cached, since a part of it cannot be told from "
-                    f"another: {error}",
-                    stacklevel=3,
-                )
-
-    def of(self, target: str, encoding: str, predictor: str, size: int, seed: int) -> str | None:
-        """The key of a fit; None if it must not be cached."""
-        model = self.predictors[predictor]
-        if model is None:
-            return None
-        return digest(
-            self.protocol, self.targets[target], self.encodings[encoding], model, size, seed
-        )
 
 
 @dataclass

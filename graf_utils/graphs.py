@@ -13,6 +13,8 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
+from graf_utils._checks import whole_array
+
 __all__ = ["ABSENT", "GraphBatch"]
 
 ABSENT = -1
@@ -238,39 +240,3 @@ class GraphBatch:
                 label = {} if self.node_ops is not None else {"op": self.operations[op]}
                 graph.add_edge(source, target, **label)
         return graph
-
-
-def whole_array(name: str, values: Any) -> NDArray[np.integer]:
-    """Read an array of whole numbers; floats that are whole are converted, others refused.
-
-    Parameters
-    ----------
-    name : str
-        Name of the argument, for the message.
-    values : array-like
-
-    Returns
-    -------
-    ndarray of integers
-
-    Raises
-    ------
-    ValueError
-        A value is no whole number.
-    """
-    array = np.asarray(values)
-    if array.dtype.kind in "iu":
-        return array
-    if array.dtype.kind == "f":
-        exact = (array == np.rint(array)) & (np.abs(array) < 2**53)
-        if exact.all():
-            return array.astype(np.int64)
-    if array.dtype.kind == "b":
-        raise ValueError(
-            f"{name} holds True and False; it must hold whole numbers. Write "
-            f"{name}.astype(int) if 0 and 1 are meant."
-        )
-    raise ValueError(
-        f"{name} of type {array.dtype} must hold whole numbers only (ids or node numbers). Round "
-        f"or map the values, then write {name}.astype(int)."
-    )

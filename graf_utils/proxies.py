@@ -219,7 +219,13 @@ class Run:
 
     @property
     def logits(self) -> Tensor:
-        """Logits of shape (n, classes); ValueError if the network returns something else."""
+        """Logits of shape (n, classes).
+
+        Raises
+        ------
+        ValueError
+            The network returns something else.
+        """
         logits = self.forward["logits"]
         if not isinstance(logits, Tensor) or logits.shape[:1] != self.labels.shape:
             shape = tuple(getattr(logits, "shape", ()))
@@ -231,7 +237,13 @@ class Run:
 
     @functools.cached_property
     def loss(self) -> Tensor:
-        """Cross-entropy of the logits; ValueError if a label has none."""
+        """Cross-entropy of the logits.
+
+        Raises
+        ------
+        ValueError
+            A label has no logit.
+        """
         logits = self.logits
         if logits.ndim != 2 or self.labels.max() >= logits.shape[1]:
             raise ValueError(
@@ -435,6 +447,11 @@ def fisher(run: Run) -> float:
     Turner et al. (2020); `a` is the output of each convolution and linear layer. Higher is better;
     0 and up, spread over orders of magnitude. Forward and backward pass. A network that uses
     weights outside such layers (attention, an LSTM, a function) has no score.
+
+    Raises
+    ------
+    ValueError
+        The network has no score; `score_network` makes it NaN with the reason.
     """
     _check_all_in_layers(run)
     total = 0.0
@@ -489,6 +506,11 @@ def synflow(run: Run) -> float:
 
     Tanaka et al. (2020). Absolute weights, no batch norm or other normalisation, double precision.
     Higher is better; 0 where the sum is 0. Forward and backward pass of one image, without data.
+
+    Raises
+    ------
+    ValueError
+        The network normalises in a way that cannot be left out.
     """
     network = run.fresh().double()
     for module in list(network.modules()):
@@ -550,6 +572,11 @@ def nwot(run: Run) -> float:
     other activations that hold negative inputs back are taken for ReLUs. Higher is better. Forward
     pass only. Identical patterns make K singular: no score. Nor is there one without such an
     activation.
+
+    Raises
+    ------
+    ValueError
+        There is no such activation, or it does not have the images first.
     """
     patterns = run.forward["patterns"]
     if not patterns:

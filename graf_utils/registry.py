@@ -58,15 +58,26 @@ class DataError(RuntimeError):
 
 @dataclass(frozen=True)
 class Registry:
-    """What can be loaded: embedded files, files to download, and named tables."""
+    """What can be loaded: embedded files, files to download, and named tables.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the embedded files lie.
+    embedded : dict of str to dict
+        Path of an embedded file to its ``bytes``, ``sha256`` and ``recipe``.
+    files : dict of str to dict
+        Path of a file to ``bytes``, ``sha256`` and, to download it, ``url``.
+    tables : dict of (str, str) to dict
+        Name and source to the description of a table.
+    citations : dict of str to str
+        Short key to the reference.
+    """
 
     folder: Path
-    """Where the embedded files lie."""
     embedded: dict[str, dict[str, Any]]
     files: dict[str, dict[str, Any]]
-    """Path to ``bytes``, ``sha256`` and, to download it, ``url``."""
     tables: dict[tuple[str, str], dict[str, Any]]
-    """(name, source) to the description of a table."""
     citations: dict[str, str]
 
     @classmethod

@@ -246,6 +246,8 @@ def kept(
         One of the parts cannot be described, so that nothing may be kept.
     OSError
         The folder cannot be written.
+    DataError
+        What was written cannot be read back.
     """
     key = digest(list(parts), conditions())
     path = Path(folder) / f"{key}.parquet"

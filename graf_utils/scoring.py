@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-import graf_utils
+from graf_utils import __version__
 from graf_utils._checkpoint import Checkpoint
 from graf_utils._checks import in_order, nearest
 from graf_utils._keys import NotKeyable, digest
@@ -337,7 +337,7 @@ def _checkpoint(
         "random_state": seed,
         "device": str(device),
         "versions": {
-            "graf_utils": graf_utils.__version__,
+            "graf_utils": __version__,
             "torch": torch.__version__,
             "numpy": np.__version__,
         },

@@ -25,7 +25,7 @@ FLOORS = (
     ("spaces",),
     ("table", "redundancy", "registry", "networks"),
     ("datasets", "features", "proxies", "results", "fashion_mnist"),
-    ("encodings", "scoring"),
+    ("encodings", "scoring", "correlations"),
     ("predictors",),
     ("evaluation",),
     ("search", "explain"),

@@ -51,6 +51,6 @@ def run(folder: Path, setup: str, work: str, low: float, high: float) -> dict[st
     script = _SCRIPT.format(setup=setup, work=work, low=low, high=high)
     command = [sys.executable, "-c", script, str(folder)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, encoding="utf8")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

@@ -218,7 +218,9 @@ def test_a_chapter_runs_as_a_script():
         "page.say('one {term}`word`')\npage.check('x', 'It is so.', where='t', holds=True)\n"
         "warnings.warn('careful')\npage.finish('done')"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, encoding="utf8"
+    )
     assert done.stdout.startswith(
         "one word\nIt is so.\n  paper: ; here:  -> holds\n**In short.** done"
     )
@@ -471,7 +473,12 @@ def test_roles_of_a_said_sentence_resolve_in_the_book(tmp_path):
     nbformat.write(book, tmp_path / "01_says.ipynb")
     command = [sys.executable, "-m", "sphinx", "-q", "-n", "-W", "-b", "html", ".", "out"]
     done = subprocess.run(
-        command, cwd=tmp_path, env={**os.environ, "GRAF_BOOK": "1"}, capture_output=True, text=True
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "GRAF_BOOK": "1"},
+        capture_output=True,
+        text=True,
+        encoding="utf8",
     )
     assert done.returncode == 0, done.stdout + done.stderr
     page = (tmp_path / "out" / "01_says.html").read_text(encoding="utf-8")

@@ -745,7 +745,9 @@ def test_download_goes_on_after_failures_and_the_command_reports_them(
 
 def test_command_line_lists_tables():
     command = [sys.executable, "-m", "graf_utils.datasets", "list"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, check=True)
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=REPOSITORY, check=True, encoding="utf8"
+    )
     assert "nb201-hardware-imagenet16-120" in done.stdout
     assert "Warning" not in done.stderr
 

@@ -29,9 +29,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import graf_utils.evaluation as evaluation
+from graf_utils.correlations import rank_correlations
 from graf_utils.datasets import data_path, load_table
 from graf_utils.encodings import ENCODINGS, encode
-from graf_utils.evaluation import evaluate, rank_correlations, summarise
+from graf_utils.evaluation import evaluate, summarise
 from graf_utils.features import GRAF
 from graf_utils.predictors import PREDICTORS, make_predictor
 from graf_utils.spaces import NB201
@@ -438,11 +439,11 @@ def test_a_damaged_number_is_computed_again(table, tmp_path, bad):
     """Fault 26: what was read back was believed."""
     whole = run(table, cache=tmp_path)
     files = sorted(tmp_path.rglob("*.json"))
-    sound = {file: file.read_text() for file in files}
+    sound = {file: file.read_text(encoding="utf8") for file in files}
     assert len(files) == 24
     for file, name in zip(files, NUMBERS, strict=False):
         content = json.loads(sound[file]) | {name: json.loads(bad)}
-        file.write_text(json.dumps(content))
+        file.write_text(json.dumps(content), encoding="utf8")
     with pytest.warns(UserWarning, match="is damaged .*computed again"):
         again = run(table, cache=tmp_path)
     pd.testing.assert_frame_equal(again[NUMBERS], whole[NUMBERS])
@@ -450,20 +451,23 @@ def test_a_damaged_number_is_computed_again(table, tmp_path, bad):
         warnings.simplefilter("error")
         run(table, cache=tmp_path)
     for file in files[:3]:
-        assert json.loads(file.read_text())["kendall_tau"] == json.loads(sound[file])["kendall_tau"]
+        assert (
+            json.loads(file.read_text(encoding="utf8"))["kendall_tau"]
+            == json.loads(sound[file])["kendall_tau"]
+        )
 
 
 def test_a_damaged_file_is_computed_again(table, tmp_path):
     whole = run(table, cache=tmp_path)
     files = sorted(tmp_path.rglob("*.json"))
-    files[0].write_text("{")
-    files[1].write_text('{"kendall_tau": 1}')
+    files[0].write_text("{", encoding="utf8")
+    files[1].write_text('{"kendall_tau": 1}', encoding="utf8")
     files[2].write_bytes(b"\xff\xfe")
-    files[3].write_text("[]")
+    files[3].write_text("[]", encoding="utf8")
     with pytest.warns(UserWarning, match="is damaged"):
         again = run(table, cache=tmp_path)
     pd.testing.assert_frame_equal(again[NUMBERS], whole[NUMBERS])
-    assert all(file.read_text().startswith('{"kendall_tau"') for file in files)
+    assert all(file.read_text(encoding="utf8").startswith('{"kendall_tau"') for file in files)
 
 
 def test_a_cache_that_cannot_be_written_loses_no_result(table, tmp_path, monkeypatch):
@@ -582,7 +586,9 @@ def test_a_killed_run_goes_on(table, tmp_path):
     assert 25 <= len(kept) < 60
     assert start(cache, tmp_path / "resumed.json").wait() == 0
     assert start(tmp_path / "other", tmp_path / "whole.json").wait() == 0
-    assert (tmp_path / "resumed.json").read_text() == (tmp_path / "whole.json").read_text()
+    assert (tmp_path / "resumed.json").read_text(encoding="utf8") == (
+        tmp_path / "whole.json"
+    ).read_text(encoding="utf8")
     assert {file: file.stat().st_mtime_ns for file in kept} == kept, "a finished fit was redone"
 
 

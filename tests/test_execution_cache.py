@@ -72,7 +72,8 @@ class Book:
         (root / "requirements.txt").write_text("", encoding="utf-8")
         (root / "intro.md").write_text(
             "# Intro\n\nPasted: {glue:text}`notebooks/02_chapter.ipynb::sum:.1f`.\n\n"
-            "```{toctree}\nnotebooks/02_chapter\nnotebooks/99_scoreboard\n```\n"
+            "```{toctree}\nnotebooks/02_chapter\nnotebooks/99_scoreboard\n```\n",
+            encoding="utf8",
         )
         self.write("graf_utils/__init__.py", "VALUE = 1.25\n")
         self.write("data/table.txt", "10")
@@ -103,6 +104,7 @@ class Book:
             capture_output=True,
             text=True,
             timeout=180,
+            encoding="utf8",
         )
         assert done.returncode == 0, done.stdout + done.stderr
 

@@ -503,6 +503,7 @@ def test_a_builder_is_dumped_and_loaded(tmp_path):
         check=True,
         text=True,
         env={**__import__("os").environ, "PYTHONPATH": __import__("os").pathsep.join(sys.path)},
+        encoding="utf8",
     )
     assert float(answer.stdout) == pytest.approx(expected, rel=1e-12)
 
@@ -649,14 +650,14 @@ def again(file):
 )
 def test_damaged_scores_are_computed_again(finished, damage):
     file, expected = finished
-    lines = file.read_text().splitlines()
+    lines = file.read_text(encoding="utf8").splitlines()
     record = json.loads(lines[2])
     if isinstance(damage, str):
         del record[damage]
     else:
         record |= damage
     lines[2] = json.dumps(record)
-    file.write_text("\n".join(lines) + "\n")
+    file.write_text("\n".join(lines) + "\n", encoding="utf8")
     with pytest.warns(UserWarning, match="damaged in line 3; .* computed again"):
         pd.testing.assert_frame_equal(again(file), expected, check_exact=True)
     pd.testing.assert_frame_equal(again(file), expected, check_exact=True)  # nothing to say now
@@ -683,17 +684,17 @@ def test_damaged_scores_are_computed_again(finished, damage):
 )
 def test_a_foreign_line_is_named(finished, line):
     file, expected = finished
-    lines = file.read_text().splitlines()
+    lines = file.read_text(encoding="utf8").splitlines()
     lines.insert(2, line)
     text = "\n".join(lines) + "\n" + '{"unfini'
-    file.write_text(text)
+    file.write_text(text, encoding="utf8")
     with pytest.raises(ValueError, match="line 3 is no architecture .* Delete this line"):
         again(file)
-    assert file.read_text() == text
+    assert file.read_text(encoding="utf8") == text
     del lines[2]  # the remedy
-    file.write_text("\n".join(lines) + "\n" + '{"unfini')
+    file.write_text("\n".join(lines) + "\n" + '{"unfini', encoding="utf8")
     pd.testing.assert_frame_equal(again(file), expected, check_exact=True)
-    assert file.read_text().splitlines() == lines
+    assert file.read_text(encoding="utf8").splitlines() == lines
 
 
 @pytest.mark.parametrize(
@@ -734,7 +735,7 @@ def test_the_file_begins_whole_and_leftovers_go(tmp_path, monkeypatch):
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     part = file.parent / f".scores.jsonl.{_files._machine()}-{dead.pid}.0.part"
-    part.write_text('{"ki')
+    part.write_text('{"ki', encoding="utf8")
     score(CELLS[:1], "params", checkpoint=file, **OPTIONS)
     assert [path.name for path in file.parent.iterdir()] == ["scores.jsonl"]
     empty = tmp_path / "empty"

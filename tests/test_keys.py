@@ -400,7 +400,9 @@ def test_a_key_holds_in_another_process(tmp_path):
         encoding="utf-8",
     )
     keys = {
-        subprocess.run([sys.executable, script], capture_output=True, text=True, check=True).stdout
+        subprocess.run(
+            [sys.executable, script], capture_output=True, text=True, check=True, encoding="utf8"
+        ).stdout
         for _ in range(3)
     }
     assert len(keys) == 1

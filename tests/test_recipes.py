@@ -324,7 +324,9 @@ recipe.main()
     before = pd.read_parquet(file)
     monkeypatch.setenv("GRAF_DATA_DIR", str(tmp_path / "empty"))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, encoding="utf8"
+    )
     assert done.returncode not in (0, 2), done.stdout + done.stderr
     after = read(file)
     pd.testing.assert_frame_equal(after.head(len(before)), before)

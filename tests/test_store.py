@@ -58,7 +58,9 @@ DAMAGE = {
 def test_a_damaged_number_is_not_believed(store, what):
     store.write(KEY, RESULT)
     file = file_of(store)
-    file.write_text(json.dumps(json.loads(file.read_text()) | DAMAGE[what]))
+    file.write_text(
+        json.dumps(json.loads(file.read_text(encoding="utf8")) | DAMAGE[what]), encoding="utf8"
+    )
     assert not store.holds(KEY)
     with pytest.warns(UserWarning, match=r"is damaged .*computed again"):
         assert store.read(KEY) is None

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from graf_utils.correlations import rank_correlations
 from graf_utils.datasets import load_table
 from graf_utils.encodings import encode
-from graf_utils.evaluation import rank_correlations
 from graf_utils.results import merge_results
 from graf_utils.table import Table
 

@@ -18,7 +18,7 @@ from graf_utils._checks import named, nearest, short
 from graf_utils.graphs import ABSENT, GraphBatch, signed_dtype
 from graf_utils.spaces import TNB101Macro
 
-__all__ = ["FAMILIES", "Family", "as_families", "feature_family"]
+__all__ = ["FAMILIES", "OP_COUNT", "Family", "as_families", "feature_family"]
 
 _MAX_BITS = 64  # labels that fit in the bits of one number
 
@@ -191,6 +191,10 @@ FAMILIES: dict[str, Family] = {
     )
 }
 """GRAF's own families in column order; the last two are for chains of layers that have strides."""
+
+
+OP_COUNT = FAMILIES["op_count"]
+"""The family that counts operations, by itself an encoding (`graf_utils.encodings`)."""
 
 
 # --- families of your own -------------------------------------------------------------------------

@@ -197,7 +197,16 @@ def theme() -> None:
 
 
 def new_axes(ax: Axes | None) -> Axes:
-    """Return the axes that are given, or those of a new figure."""
+    """Return some axes, or those of a new figure.
+
+    Parameters
+    ----------
+    ax : Axes or None
+
+    Returns
+    -------
+    Axes
+    """
     return plt.subplots()[1] if ax is None else ax
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,9 +11,11 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from graf_utils._checks import short
+from graf_utils._checks import generator
 from graf_utils.graphs import GraphBatch, signed_dtype
-from graf_utils.spaces.base import SearchSpace, generator, to_array
+from graf_utils.spaces.base import SearchSpace
+from graf_utils.spaces.isomorphism import expressions
+from graf_utils.spaces.wiring import check_edges, check_operations
 
 SKIP, NONE = "skip_connect", "none"
 _MAX_ENUMERATED = 10_000_000
@@ -68,8 +69,8 @@ class CellSpace(SearchSpace):
         name: str = "cell",
     ) -> None:
         self.name = name
-        self.edges = _check_edges(edges, adjacency)
-        self.operations = _check_operations(operations)
+        self.edges = check_edges(edges, adjacency)
+        self.operations = check_operations(operations)
         if ops_on not in ("edges", "nodes"):
             raise ValueError(f"ops_on={ops_on!r} is unknown; it must be 'edges' or 'nodes'.")
         self.ops_on = ops_on
@@ -310,24 +311,8 @@ class CellSpace(SearchSpace):
         """
         if zeros not in ("kept", "dropped"):
             raise ValueError(f"zeros={zeros!r} is not a rule; it must be 'kept' or 'dropped'.")
-        keep = zeros == "kept"
-        expressions = []
         (batch,) = self.graph_batch(architectures).values()
-        order = np.lexsort(batch.edges.T[::-1])
-        edges, labels = batch.edges[order].tolist(), batch.source_ops[:, order].tolist()
-        for row in labels:
-            addends: list[list[str]] = [["0"], *([] for _ in self.nodes[1:])]  # of each node
-            for (source, target), label in zip(edges, row, strict=True):
-                value, op = addends[source], batch.operations[label]
-                text = "+".join(sorted(value))
-                if op == NONE or value in ([], ["#"]):
-                    addends[target] += ["#"] * keep
-                elif op == SKIP or op in self.free:
-                    addends[target] += [text] if keep else value
-                else:
-                    addends[target].append(f"({text})@{op}")
-            expressions.append("+".join(sorted(addends[-1])) or "#")
-        return expressions
+        return expressions(batch, SKIP, NONE, keep=zeros == "kept")
 
     def classes(self, architectures: Any, *, zeros: str = "kept") -> NDArray[np.intp]:
         """Number the isomorphism classes of cells.
@@ -363,78 +348,3 @@ def _written(count: int) -> str:
     """A number for people, a very large one as a power of ten."""
     digits = len(str(count)) if count < 10**100 else int(math.log10(count)) + 1
     return f"{count:,}" if digits <= 15 else f"about 10**{digits - 1}"
-
-
-def _check_operations(operations: Any) -> tuple[str, ...]:
-    """Names of operations: at least one, all different, fit for names of columns."""
-    if isinstance(operations, str) or not isinstance(operations, Iterable):
-        raise ValueError(f"operations={operations!r} must be a list of at least one name.")
-    names = tuple(operations)
-    if not names:
-        raise ValueError(f"operations={operations!r} must be a list of at least one name.")
-    if not all(isinstance(op, str) and op and not set(op) & set("[]+=,") for op in names) or len(
-        set(names)
-    ) < len(names):
-        raise ValueError(
-            f"operations={short(list(names))}: names must differ, not be empty, and hold none of "
-            "[]+=, (they become column names). Rename them."
-        )
-    return tuple(map(str, names))
-
-
-def _check_edges(edges: Any, adjacency: Any) -> tuple[tuple[int, int], ...]:
-    """Edges of a wiring in which every node lies on an input-output path."""
-    if (edges is None) == (adjacency is None):
-        raise ValueError("Give either edges=[(0, 1), ...] or adjacency=[[0, 1], ...], one of them.")
-    pairs = _pairs(edges) if adjacency is None else _pairs_of_matrix(adjacency)
-    if not pairs:
-        raise ValueError(
-            "edges is empty; at least one edge from the input to the output is needed."
-        )
-    for pair, times in Counter(pairs).items():
-        if pair[0] >= pair[1]:
-            raise ValueError(
-                f"edge {pair} must go from a lower to a higher node (no cycles). Number the nodes "
-                "in topological order."
-            )
-        if times > 1:
-            raise ValueError(f"edge {pair} is given {times} times; name each once.")
-    _check_paths(pairs)
-    return tuple(pairs)
-
-
-def _pairs(edges: Any) -> list[tuple[int, int]]:
-    """Edges as pairs of Python integers."""
-    if hasattr(edges, "__array__"):
-        edges = to_array("edges", edges).tolist()
-    if isinstance(edges, str | nx.Graph) or not isinstance(edges, Iterable):
-        raise ValueError(
-            f"edges={short(edges)} of type {type(edges).__name__} is not a list of pairs such as "
-            "[(0, 1), (1, 2)]. Of a networkx graph, pass its edges: edges=graph.edges."
-        )
-    pairs = [tuple(edge) if isinstance(edge, Iterable) else (edge,) for edge in edges]
-    for pair in pairs:
-        if len(pair) != 2 or not all(isinstance(node, int | np.integer) for node in pair):
-            raise ValueError(f"edge {pair!r} is not a pair of node numbers such as (0, 1).")
-    return [(int(source), int(target)) for source, target in pairs]
-
-
-def _pairs_of_matrix(adjacency: Any) -> list[tuple[int, int]]:
-    """Edges of an adjacency matrix, row by row."""
-    matrix = to_array("adjacency", adjacency)
-    if matrix.ndim != 2 or len(set(matrix.shape)) != 1 or not np.isin(matrix, (0, 1)).all():
-        raise ValueError(f"adjacency={adjacency!r} must be a square matrix of 0 and 1.")
-    return [(source, target) for source, target in np.argwhere(matrix).tolist()]
-
-
-def _check_paths(pairs: list[tuple[int, int]]) -> None:
-    """Raise if a node lies on no path from the lowest node to the highest."""
-    low, high = min(map(min, pairs)), max(map(max, pairs))
-    sources, targets = {source for source, _ in pairs}, {target for _, target in pairs}
-    for node in range(low, high + 1):
-        for ends, end, missing in ((targets, low, "enters"), (sources, high, "leaves")):
-            if node != end and node not in ends:
-                raise ValueError(
-                    f"edges={short(pairs)}: no edge {missing} node {node}; every node must lie on "
-                    f"a path from the input {low} to the output {high}. Add an edge or renumber."
-                )

@@ -11,9 +11,10 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from graf_utils._checks import short
+from graf_utils._checks import generator, short
 from graf_utils.graphs import ABSENT, GraphBatch
-from graf_utils.spaces.base import SearchSpace, generator, read_number
+from graf_utils.spaces.base import SearchSpace
+from graf_utils.spaces.reading import read_number
 
 _NODES = 4
 _SLOTS = [(source, 2 + k) for k in range(_NODES) for source in range(k + 2)]

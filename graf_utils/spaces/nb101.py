@@ -15,9 +15,10 @@ import numpy as np
 import pooch
 from numpy.typing import NDArray
 
+from graf_utils._checks import to_array
 from graf_utils._files import replacing
 from graf_utils.graphs import ABSENT, GraphBatch
-from graf_utils.spaces.base import SearchSpace, to_array
+from graf_utils.spaces.base import SearchSpace
 
 _MAX_NODES, _MAX_EDGES = 7, 9
 _PAIRS = tuple(itertools.combinations(range(_MAX_NODES), 2))

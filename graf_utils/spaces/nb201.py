@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from graf_utils.spaces.base import read_number
 from graf_utils.spaces.cell import CellSpace
+from graf_utils.spaces.costs import nb201_cost
+from graf_utils.spaces.reading import read_number
 
 _EDGES = ((1, 2), (1, 3), (1, 4), (2, 3), (2, 4), (3, 4))
 _BY_TARGET = (0, 1, 3, 2, 4, 5)
@@ -142,24 +142,4 @@ class NB201(CellSpace):
             As `to_codes`.
         """
         codes = self.to_codes(architectures)
-        stages = [(width << k, (image_size >> k) ** 2) for k in range(3)]
-        params = {"nor_conv_3x3": 0, "nor_conv_1x1": 0, "avg_pool_3x3": 0}
-        flops = dict(params)
-        for channels, pixels in stages:
-            for op, window in (("nor_conv_3x3", 9), ("nor_conv_1x1", 1)):
-                params[op] += cells * (window * channels**2 + 2 * channels)
-                flops[op] += cells * channels * pixels * (window * channels + 3)
-            flops["avg_pool_3x3"] += cells * 9 * channels * pixels
-        last = stages[-1][0]
-        base_params = 29 * width + 2 * last + classes * (last + 1)
-        base_flops = 29 * width * stages[0][1] + last * (4 * stages[-1][1] + classes)
-        for (c_in, p_in), (c_out, p_out) in itertools.pairwise(stages):
-            base_params += 9 * c_in * c_out + 9 * c_out**2 + 4 * c_out + c_in * c_out
-            base_flops += (
-                c_in * p_in + c_out * p_out * (10 * c_in + 9 * c_out + 5) + 4 * c_in * p_out
-            )
-        totals = np.array([[base_params, base_flops]], dtype=float).repeat(len(codes), axis=0)
-        for op, name in enumerate(self.operations):
-            count = (codes == op).sum(axis=1)
-            totals += np.outer(count, [params.get(name, 0), flops.get(name, 0)])
-        return totals / 1e6
+        return nb201_cost(codes, self.operations, width, cells, image_size, classes)
