@@ -23,10 +23,13 @@ from graf_utils.features import GRAF
 from graf_utils.graphs import GraphBatch
 from graf_utils.predictors.brpnas import (
     BRPNASRegressor,
+    GraphEncoder,
     operation_graphs,
     select_iteratively,
 )
+from graf_utils.predictors.brpnas.network import PackedGraphs
 from graf_utils.search import METHODS, Candidates, hypervolume, k_centre, search
+from graf_utils.search.methods import History
 from graf_utils.spaces import NB201, CellSpace, TNB101Macro
 from graf_utils.table import Table
 
@@ -454,3 +457,102 @@ def test_a_search_does_not_depend_on_jobs(method):
     expected = run(method=method)
     with joblib.parallel_config("threading", n_jobs=2):
         pd.testing.assert_frame_equal(run(method=method), expected)
+
+
+def test_a_covering_set_is_drawn_among_equals():
+    chosen = {tuple(k_centre(np.zeros((8, 1)), 3, seed)) for seed in range(10)}
+    assert len(chosen) > 5
+    assert len({rows[0] for rows in chosen}) > 2
+
+
+def test_the_optimizer_is_adamw_on_a_cosine(monkeypatch):
+    rates, decays = [], set()
+
+    class Recorder(torch.optim.AdamW):
+        def step(self, *arguments, **options):
+            (group,) = self.param_groups
+            rates.append(group["lr"])
+            decays.add(group["weight_decay"])
+            return super().step(*arguments, **options)
+
+    monkeypatch.setattr(torch.optim, "AdamW", Recorder)
+    options = {"n_epochs": 8, "batch_size": 200, "learning_rate": 0.01, "weight_decay": 0.123}
+    BRPNASRegressor("nb201", **(SMALL | options)).fit(CELLS, CONVS)
+    expected = 0.01 * (1 + np.cos(np.pi * np.arange(8) / 8)) / 2
+    np.testing.assert_allclose(rates, expected, rtol=1e-6)
+    assert decays == {0.123}
+
+
+def test_the_parent_is_the_best_of_five_living():
+    """With a population of five all are drawn, so that the parent is the best of the last five."""
+    space = CellSpace(["a", "b", "c"], edges=[(i, i + 1) for i in range(6)])
+    codes = space.enumerate()
+    y = codes @ [32.0, 16, 8, 4, 2, 1]
+    pool = Candidates(space, codes, y[:, None])
+    options = {"candidates": pool, "objective": y, "n_initial": 5, "budget": 60}
+    found = run(**options)["candidate"].to_numpy()
+    followed = 0
+    for i in range(5, 60):
+        living = found[i - 5 : i]
+        parent = living[y[living].argmax()]
+        left = np.setdiff1d(pool.neighbours(parent), found[:i])
+        if len(left):
+            assert found[i] in left
+            followed += 1
+    assert followed > 40
+
+
+def test_guided_neighbours_come_in_the_order_of_the_prediction():
+    history = History(POOL, 10, False, True, 0)
+    history.add(list(range(60)), CONVS[:60, None])
+    several = [history.near(row) for row in range(60)]
+    assert max(map(len, several)) > 2
+    for rows in several:
+        assert (np.diff(history.mean[rows, 0]) <= 0).all()
+
+
+def test_a_restricted_space_is_given_up_below_a_hundred():
+    y = np.arange(120.0)
+    pool = Candidates(SPACE, CELLS, y[:, None])
+    options = {"candidates": pool, "objective": y, "method": "random", "restrict": True}
+    found = run(**options, n_initial=20, budget=30, batch_size=10)["candidate"].to_numpy()
+    best = np.sort(found[:20])[-5:]
+    inside = (found[20:] >= best.min()) & (found[20:] <= best.max())
+    assert not inside.all()
+
+
+def test_several_objectives_are_raised_by_the_augmented_tchebycheff_function():
+    history = History(POOL, 10, False, False, 0)
+    values = np.array([[0.0, 10], [2, 5], [4, 0], [1, 9]])
+    history.add([0, 1, 2, 3], values)
+    history.turn()
+    (a, b), expected = history.weights, []
+    for first, second in values / [4, 10]:
+        worst = min(a * (first - 1), b * (second - 1))
+        expected.append(worst + 0.05 * (a * first + b * second))
+    np.testing.assert_allclose(history.scores(), expected)
+
+
+def test_the_forest_of_a_search_is_that_of_scikit_learn():
+    history = History(POOL, 10, False, False, 0)
+    rows = list(range(30))
+    history.add(rows, CONVS[rows, None])
+    seed = np.random.RandomState(0).randint(2**31 - 1)
+    forest = RandomForestRegressor(50, max_features=1 / 3, random_state=seed)
+    forest.fit(POOL.matrix[:30], CONVS[:30])
+    np.testing.assert_allclose(history.mean[:, 0], forest.predict(POOL.matrix))
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.2, 0.7])
+def test_dropout_sets_its_share_to_zero_and_keeps_the_mean(dropout):
+    graphs = operation_graphs(SPACE.graph_batch(CELLS))
+    model = GraphEncoder(len(graphs.labels), 0, 64, 1, dropout, "gcn", "unary")
+    batch = PackedGraphs.of(graphs, np.empty((120, 0)), "cpu").batch(torch.arange(120))
+    torch.manual_seed(0)
+    with torch.no_grad():
+        trained = model.train().embed(*batch).numpy()
+        whole = model.eval().embed(*batch).numpy()
+    alive = whole != 0
+    ratio = trained[alive] / whole[alive]
+    assert (ratio == 0).mean() == pytest.approx(dropout, abs=0.03)
+    np.testing.assert_allclose(ratio[ratio != 0], 1 / (1 - dropout), rtol=1e-3)
