@@ -46,6 +46,9 @@ _OF_C = (
 )
 """What a class has from the interpreter, such as its slots."""
 
+_OF_AN_EXTENSION = "instancemethod"
+"""Type, which Python does not export, of the methods of classes made in C++, such as torch's."""
+
 _NO_CODE = {
     *("__dict__", "__weakref__", "__module__", "__annotations__", "__annotate_func__"),
     *("__annotations_cache__", "__firstlineno__", "__static_attributes__"),
@@ -353,6 +356,10 @@ def _is_of_package(value: Any) -> bool:
     """
     if not isinstance(value.__module__, str) or not _is_installed(value.__module__):
         return False
+    if isinstance(value, type) and any(
+        type(member).__name__ == _OF_AN_EXTENSION for member in vars(value).values()
+    ):
+        return True
     named = sys.modules.get(value.__module__)
     for part in value.__qualname__.split("."):
         named = inspect.getattr_static(named, part, None)

@@ -423,7 +423,7 @@ def _batch(batch: Any) -> tuple[np.ndarray, np.ndarray]:
     """Read images as float32 of shape (n, channels, height, width) and labels as int64 of (n,)."""
     try:
         images, labels = batch
-        labels = in_order("batch: labels", labels, len(images))
+        labels = in_order("batch: labels", labels, len(images), of="the images")
         images, labels = _array(images), _array(labels)
         if {images.dtype.kind, labels.dtype.kind} - set("fiub"):
             raise TypeError

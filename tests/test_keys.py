@@ -406,3 +406,15 @@ def test_a_key_holds_in_another_process(tmp_path):
         for _ in range(3)
     }
     assert len(keys) == 1
+
+
+def test_classes_made_in_another_language_are_described():
+    """Torch has classes with methods of a type that cannot be pickled."""
+    torch = pytest.importorskip("torch")
+    compiled = torch.nn.attention.SDPBackend
+
+    def choose():
+        return compiled.MATH
+
+    assert digest(choose) == digest(choose)
+    assert digest(compiled) != digest(torch.Size)
