@@ -60,17 +60,24 @@ def importance(**changes):
 # --- the index of a pandas object (kind 4) --------------------------------------------------------
 
 
-def test_pandas_objects_in_another_order_are_put_in_order():
-    y = pd.Series(CONVS)
-    expected = run(test=CONVS + 1, cost=np.arange(1.0, 121))
-    frame = y.to_frame("value").iloc[SHUFFLED]
-    cost, test = pd.Series(np.arange(1.0, 121)), pd.DataFrame({"t": y + 1})
-    for objective in (y.iloc[SHUFFLED], frame):
-        found = run(objective=objective, cost=cost.iloc[SHUFFLED], test=test.iloc[SHUFFLED])
-        pd.testing.assert_frame_equal(found, expected)
-    shuffled = Candidates(SPACE, CELLS, COUNTS.iloc[SHUFFLED])
-    pd.testing.assert_frame_equal(shuffled.features, COUNTS)
-    pd.testing.assert_frame_equal(importance(encoding=COUNTS.iloc[SHUFFLED]), importance())
+def test_rows_in_another_order_are_refused_and_the_remedy_puts_them_in_order():
+    y, cost = pd.Series(CONVS), pd.Series(np.arange(1.0, 121))
+    test = pd.DataFrame({"t": y + 1})
+    values = {"objective": y, "cost": cost, "test": test}
+    expected = run(objective=CONVS, cost=np.arange(1.0, 121), test=CONVS + 1)
+    pd.testing.assert_frame_equal(run(**values), expected)
+    for name, value in values.items():
+        moved = value.iloc[SHUFFLED]
+        with pytest.raises(ValueError, match=rf"{name} .*\.sort_index\(\)"):
+            run(**(values | {name: moved}))
+        pd.testing.assert_frame_equal(run(**(values | {name: moved.sort_index()})), expected)
+    moved = COUNTS.iloc[SHUFFLED]
+    with pytest.raises(ValueError, match=r"features .*\.sort_index\(\)"):
+        Candidates(SPACE, CELLS, moved)
+    pd.testing.assert_frame_equal(Candidates(SPACE, CELLS, moved.sort_index()).features, COUNTS)
+    with pytest.raises(ValueError, match=r"encoding 'own' .*\.sort_index\(\)"):
+        importance(encoding=moved)
+    pd.testing.assert_frame_equal(importance(encoding=moved.sort_index()), importance())
 
 
 @pytest.mark.parametrize("argument", ["objective", "test", "cost"])
@@ -130,12 +137,17 @@ def test_rows_of_x_and_y_are_paired_by_position_only_with_one_index():
         model.fit(X, y.loc[X.index], COUNTS)
 
 
-def test_selection_reads_frames_by_their_row_numbers():
+def test_selection_numbers_rows_as_they_stand_and_refuses_another_order():
     X, y = pd.DataFrame(CELLS.astype(float)), pd.Series(CONVS)
     model = LinearRegression()
     expected = select_iteratively(model, CELLS.astype(float), CONVS, 30, random_state=0)
-    found = select_iteratively(model, X.iloc[SHUFFLED], y.iloc[SHUFFLED[::-1]], 30, random_state=0)
-    assert all((a == b).all() for a, b in zip(found, expected, strict=True))
+    for frame, target, name in ((X.iloc[SHUFFLED], y, "X"), (X, y.iloc[SHUFFLED], "y")):
+        with pytest.raises(ValueError, match=rf"index of {name} .*\.sort_index\(\)"):
+            select_iteratively(model, frame, target, 30, random_state=0)
+        remedied = select_iteratively(
+            model, frame.sort_index(), target.sort_index(), 30, random_state=0
+        )
+        assert all((a == b).all() for a, b in zip(remedied, expected, strict=True))
 
 
 # --- repeats (kind 5), one for several (kind 7) ---------------------------------------------------

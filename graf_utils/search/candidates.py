@@ -35,7 +35,7 @@ class Candidates:
         All of a space that can be listed, or a sample of one that cannot; no repeats.
     features : DataFrame or array of shape (n, n_features)
         What predictors and guidance see, for example ``encode(table, "graf")``. The index of a
-        frame is its row numbers: a frame in another order is put in order.
+        frame is its row numbers 0..n-1; a frame in another order is refused.
 
     Attributes
     ----------
