@@ -60,9 +60,9 @@ def search(
     objective : array-like of shape (n,) or (n, n_objectives), mapping, or callable
         What is to be raised, for each candidate; turn the sign of a cost. The index of a pandas
         object is 0..n-1, the rows of the candidates. A callable is given a list of architectures
-        and returns one row for each. With several objectives, an augmented Tchebycheff function of them is
-        raised, with new random weights for every proposal (local search: from restart to restart),
-        as in ParEGO (Knowles, 2006).
+        and returns one row for each. With several objectives, an augmented Tchebycheff function of
+        them is raised, with new random weights for every proposal (local search: from restart to
+        restart), as in ParEGO (Knowles, 2006).
     method : str
         Of `METHODS`.
     budget : int
