@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from graf_utils._checks import nearest
-from graf_utils.features import GRAF, OP_COUNT, authors_order
+from graf_utils.features import GRAF, OP_COUNT, authors_encoding, authors_order
 from graf_utils.graphs import ABSENT, GraphBatch
 from graf_utils.table import Table
 
@@ -188,6 +188,12 @@ def _graf(table: Table, **options: Any) -> pd.DataFrame:
     return features[authors_order(table.space, list(features))]
 
 
+def _authors_graf(table: Table) -> pd.DataFrame:
+    """GRAF as the authors' code hands it to a predictor."""
+    graf = GRAF(table.space).set_output(transform="pandas")
+    return authors_encoding(table.space, graf.fit_transform(table))
+
+
 def _op_count(table: Table) -> pd.DataFrame:
     return _graf(table, families=[OP_COUNT])
 
@@ -214,7 +220,7 @@ def _cost(table: Table, column: int, name: str) -> pd.DataFrame:
 
 
 ENCODINGS: dict[str, Callable[[Table], pd.DataFrame]] = {
-    "graf": _graf,
+    "graf": _authors_graf,
     "graf-allowed": lambda table: _graf(table, variant="allowed"),
     "zcp": _zcp,
     "one-hot": _one_hot,

@@ -374,7 +374,8 @@ def test_results_are_complete_and_say_where_they_come_from(space):
     path = data_path("results", f"importances_{space}.parquet")
     provenance = json.loads(pq.read_schema(path).metadata[b"provenance"])
     assert {len(digest) for digest in provenance["files"].values()} == {64}
-    assert {"shap", "scikit-learn"} <= set(provenance["versions"])
+    for run in provenance.get("runs", [provenance]):
+        assert {"shap", "scikit-learn"} <= set(run["versions"])
     found = pd.read_parquet(path)
     runs = ["table", "source", "target", "encoding", "data_seed", "method", "grouped"]
     assert not found.duplicated([*runs, "feature"]).any()
