@@ -478,7 +478,7 @@ def test_the_other_tasks_are_whole():
     graphs = results[results["predictor"] == "brp-nas"].groupby(["target", "encoding"]).size()
     assert (graphs.unstack()[["none", "graf", "zcp+graf"]] >= 2).all(axis=None)
     forests = results[results["predictor"] == "rf"].groupby(["target", "encoding"])["kendall_tau"]
-    assert forests.mean()["edgegpu_latency", "graf"] == pytest.approx(0.811, abs=0.006)  # DATA.md
+    assert forests.mean()["edgegpu_latency", "graf"] == pytest.approx(0.811, abs=0.006)
 
 
 def test_a_committed_result_comes_out_again(paper_dir):

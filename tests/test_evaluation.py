@@ -662,7 +662,7 @@ def test_bad_arguments_are_named_before_anything_runs(table, what, monkeypatch):
 
 # --- the paper's figures ---
 
-PUBLISHED = {  # DATA.md, mean tau over the 50 splits, random forest
+PUBLISHED = {  # the authors' stored results: mean tau over the 50 splits, random forest
     "one-hot": {32: 0.388, 128: 0.544, 1024: 0.737},
     "zcp": {32: 0.686, 128: 0.758, 1024: 0.811},
     "graf": {32: 0.635, 128: 0.739, 1024: 0.828},

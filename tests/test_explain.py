@@ -119,7 +119,7 @@ def test_independent_columns_of_graf(space, rank):
     cells = space.enumerate()
     X = graf_frame(cells[space.is_valid(cells)], space).to_numpy()
     keep = independent_columns(X)
-    assert len(keep) == rank - 1  # the ranks of GRAF-SPEC count the constant
+    assert len(keep) == rank - 1  # the ranks of book/definition.md count the constant
     basis = np.column_stack([np.ones(len(X)), X[:, keep]])
     assert np.linalg.matrix_rank(basis) == rank
     assert np.abs(basis @ np.linalg.lstsq(basis, X, rcond=None)[0] - X).max() < 1e-8

@@ -41,7 +41,7 @@ DEGREES = {
 
 
 def our_name(theirs):
-    """The name of GRAF-SPEC 3 for a column name of the authors' code."""
+    """The name of book/definition.md for a column name of the authors' code."""
     ids = [int(i) for i in re.findall(r"\d+", theirs)]
     if theirs.startswith("op_count_"):
         return f"op_count[{OPS[ids[0]]}]"
@@ -154,7 +154,7 @@ def test_equal_to_networkx_on_any_graph(batch, variant):
         assert dict(zip(names, ours[row].tolist(), strict=True)) == expected
 
 
-# --- the worked examples of GRAF-SPEC 4 ---
+# --- worked examples, as in book/definition.md ---
 
 
 def value(cell, name, variant="paper"):

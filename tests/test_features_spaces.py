@@ -39,7 +39,7 @@ MACRO_OPS = {
 
 
 def our_name(theirs, space):
-    """The name of GRAF-SPEC 3 for a column name of the authors' code."""
+    """The name of book/definition.md for a column name of the authors' code."""
     labels = space.labels
     if space.name == "tnb101-macro":
         if match := re.fullmatch(r"count_ops_ch(\w+)s(True|False)", theirs):
@@ -204,7 +204,7 @@ def test_darts_does_not_depend_on_the_order_of_inputs(drawn, swaps):
     assert len(set(space.canonical([cell, other]))) == 1
 
 
-# --- the worked examples of GRAF-SPEC 4 ---
+# --- worked examples, as in book/definition.md ---
 
 MICRO = (2, 3, 1, 0, 3, 2)
 FIVE = get_space("nb101").from_matrix(
@@ -244,7 +244,7 @@ def test_worked_example_of_the_chain():
     ]
 
 
-# --- the table of GRAF-SPEC 2 ---
+# --- the table of sizes, as in book/definition.md ---
 
 
 @pytest.mark.parametrize(
