@@ -31,7 +31,6 @@ from graf_utils.registry import (
     Registry,
     cache_dir,
     check_name,
-    data_path,
     defect_of,
     download,
     fetch,
@@ -40,8 +39,7 @@ from graf_utils.registry import (
 from graf_utils.spaces import NB101, CellSpace, SearchSpace, get_space
 from graf_utils.table import Table, locate, row_numbers
 
-__all__ = ["DataError", "Registry", "Table", "cache_dir", "data_path", "download", "fetch"]
-__all__ += ["list_tables", "load_table"]
+__all__ = ["list_tables", "load_table"]
 
 SOURCES = ("embedded", "paper")
 

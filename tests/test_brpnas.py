@@ -16,7 +16,7 @@ from sklearn.base import clone
 from sklearn.linear_model import Ridge
 from sklearn.utils import check_random_state
 
-from graf_utils.datasets import data_path, load_table
+from graf_utils.datasets import load_table
 from graf_utils.encodings import encode
 from graf_utils.evaluation import evaluate
 from graf_utils.predictors.brpnas import (
@@ -29,6 +29,7 @@ from graf_utils.predictors.brpnas import (
     win_rate,
 )
 from graf_utils.predictors.brpnas.network import PackedGraphs
+from graf_utils.registry import data_path
 from graf_utils.spaces import DARTS, NB101, NB201, CellSpace, TNB101Macro, get_space
 from graf_utils.table import Table
 

@@ -30,15 +30,8 @@ import pytest
 
 from graf_utils import datasets
 from graf_utils import registry as store
-from graf_utils.datasets import (
-    DataError,
-    Registry,
-    data_path,
-    download,
-    fetch,
-    list_tables,
-    load_table,
-)
+from graf_utils.datasets import list_tables, load_table
+from graf_utils.registry import DataError, Registry, data_path, download, fetch
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RECIPE = REPOSITORY / "data" / "recipes" / "nb201_cifar10_analog.py"

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from graf_utils.datasets import DataError, Registry, data_path, list_tables, load_table
+from graf_utils.datasets import list_tables, load_table
+from graf_utils.registry import DataError, Registry, data_path
 from graf_utils.spaces import NB101, CellSpace, nb101
 
 NASLIB = "automl/NASLib/"

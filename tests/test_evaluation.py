@@ -30,11 +30,12 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import graf_utils.evaluation as evaluation
 from graf_utils.correlations import rank_correlations
-from graf_utils.datasets import data_path, load_table
+from graf_utils.datasets import load_table
 from graf_utils.encodings import ENCODINGS, encode
 from graf_utils.evaluation import evaluate, summarise
 from graf_utils.features import GRAF
 from graf_utils.predictors import PREDICTORS, make_predictor
+from graf_utils.registry import data_path
 from graf_utils.spaces import NB201
 from graf_utils.table import Table
 

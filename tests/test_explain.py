@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
-from graf_utils.datasets import data_path, load_table
+from graf_utils.datasets import load_table
 from graf_utils.encodings import encode
 from graf_utils.explain import (
     METHODS,
@@ -31,6 +31,7 @@ from graf_utils.explain import (
 )
 from graf_utils.features import GRAF
 from graf_utils.redundancy import DistinctColumns, independent_columns, redundant_groups
+from graf_utils.registry import data_path
 from graf_utils.spaces import DARTS, NB201, CellSpace, TNB101Micro
 from graf_utils.table import Table
 

@@ -16,9 +16,9 @@ from scipy.stats import f_oneway, kendalltau, spearmanr
 from torch import nn
 
 from graf_utils import fashion_mnist, load_table
-from graf_utils.datasets import DataError, data_path
 from graf_utils.networks import build_network
 from graf_utils.proxies import Run, flops
+from graf_utils.registry import DataError, data_path
 from graf_utils.spaces import NB201
 
 SPACE = NB201()

@@ -13,8 +13,7 @@ from recipes import load_recipe
 
 from graf_utils import results as store
 from graf_utils._keys import NotKeyable
-from graf_utils.datasets import DataError, data_path
-from graf_utils.registry import conditions, processor, write_table
+from graf_utils.registry import DataError, conditions, data_path, processor, write_table
 from graf_utils.results import forbid_loss, kept, merge_results, provenance_of
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -9,8 +9,9 @@ from bad_input import must_name
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graf_utils.datasets import data_path, load_table
+from graf_utils.datasets import load_table
 from graf_utils.encodings import encode
+from graf_utils.registry import data_path
 from graf_utils.search import METHODS, Candidates, hypervolume, k_centre, pareto_front, search
 from graf_utils.spaces import DARTS, NB201, CellSpace
 

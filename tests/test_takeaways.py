@@ -20,8 +20,9 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 
 from graf_utils import plots
-from graf_utils.datasets import data_path, load_table
+from graf_utils.datasets import load_table
 from graf_utils.evaluation import evaluate
+from graf_utils.registry import data_path
 
 NOTEBOOKS = data_path().parent / "notebooks"
 

@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from graf_utils import evaluate, load_table
-from graf_utils.datasets import data_path
 from graf_utils.evaluation import DATA_SEEDS
+from graf_utils.registry import data_path
 
 SIZES = (32, 128, 1024)
 HARDWARE = {  # GRAF, then one-hot, at each train size; an earlier run of ours

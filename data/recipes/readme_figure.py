@@ -13,7 +13,7 @@ import pandas as pd
 
 from graf_utils import plots
 from graf_utils._files import replacing
-from graf_utils.datasets import data_path
+from graf_utils.registry import data_path
 
 OUTPUT = Path(__file__).resolve().parents[2] / "book" / "_static" / "answer.svg"
 ENCODINGS = ["one-hot", "zcp", "graf", "zcp+graf"]

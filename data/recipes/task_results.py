@@ -21,8 +21,9 @@ from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from graf_utils.datasets import DataError, load_table
+from graf_utils.datasets import load_table
 from graf_utils.evaluation import DATA_SEEDS, TRAIN_SIZES, evaluate
+from graf_utils.registry import DataError
 from graf_utils.results import merge_results
 
 ROOT = Path(__file__).resolve().parents[2]
