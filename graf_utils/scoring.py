@@ -18,11 +18,10 @@ from tqdm import tqdm
 
 from graf_utils import __version__
 from graf_utils._checkpoint import Checkpoint
-from graf_utils._checks import in_order, nearest
+from graf_utils._checks import in_order, nearest, whole_number
 from graf_utils._keys import NotKeyable, digest
 from graf_utils._parallel import torch_alone, torch_lock, unordered
 from graf_utils.networks import Builder
-from graf_utils.networks.builder import whole_number
 from graf_utils.proxies import BUILT_IN, PROXIES, Run, seed_of
 from graf_utils.registry import data_path
 from graf_utils.spaces import SearchSpace, get_space

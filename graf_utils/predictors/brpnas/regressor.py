@@ -341,9 +341,7 @@ class BRPNASRegressor(RegressorMixin, BaseEstimator):
         _checks.choice("head", self.head, ("unary", "binary"))
         _checks.choice("conv", self.conv, ("gcn", "gin", "mlp"))
         for name in ("n_layers", "n_hidden", "n_epochs", "batch_size"):
-            value = getattr(self, name)
-            if not isinstance(value, int | np.integer) or value < 1:
-                raise ValueError(f"{name}={value!r} must be a whole number, at least 1.")
+            _checks.whole_number(name, getattr(self, name), 1)
         for name in ("dropout", "validation_fraction"):
             value = getattr(self, name)
             if not isinstance(value, int | float | np.number) or not 0 <= value < 1:
