@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from graf_utils._checks import nearest
+from graf_utils._checks import choice, nearest
 from graf_utils.registry import (
     DataError,
     Registry,
@@ -115,11 +115,7 @@ def load_table(
     """
     registry = registry or own_registry()
     check_name(name, registry)
-    if source not in ("auto", *SOURCES):
-        raise ValueError(
-            f"source={source!r} must be 'auto', 'embedded' or 'paper'."
-            f"{nearest(source, ('auto', *SOURCES))}"
-        )
+    choice("source", source, ("auto", *SOURCES))
     sources = [candidate for candidate in SOURCES if (name, candidate) in registry.tables]
     if source not in ("auto", *sources):
         raise ValueError(
@@ -333,7 +329,7 @@ _READERS = {
 
 def _codes(
     written: pd.Series, table: dict[str, Any], path: str, once: bool = True
-) -> NDArray[np.int8]:
+) -> NDArray[np.integer]:
     """Turn a column of architectures into codes; with `once`, each must differ."""
     space, spelling = _space(table), table.get("spelling")
     try:

@@ -227,11 +227,7 @@ def _functions(methods: Any) -> dict[str, Callable[..., Any]]:
     """The methods by name; the functions themselves, for workers do not see what was added here."""
     names = _checks.names("methods", methods)
     for name in names:
-        if name not in METHODS:
-            raise ValueError(
-                f"methods={methods!r}: {name!r} is unknown; it must be one of {list(METHODS)}."
-                f"{_checks.nearest(name, METHODS)}"
-            )
+        _checks.choice("methods", name, METHODS)
     return {name: METHODS[name] for name in names}
 
 
@@ -245,12 +241,11 @@ def _one_number(argument: str, value: Any, low: int, high: int, unit: str) -> in
 
 def _refuse_repeats(table: Table) -> None:
     """Refuse a table in which networks that were fitted on could be explained as unseen."""
-    repeats = len(table) - len(np.unique(table.codes, axis=0))
+    repeats = int((table.first_rows != np.arange(len(table))).sum())
     if repeats:
         raise ValueError(
             f"table {table.name!r} holds {repeats} architectures again, which would stand in the "
-            "train set and among the rest. Keep each once: table.subset(np.unique(table.codes, "
-            "axis=0, return_index=True)[1])."
+            "train set and among the rest. Keep the first row of each: table.drop_duplicates()."
         )
 
 

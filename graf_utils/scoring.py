@@ -181,7 +181,7 @@ def score(
     The weights of an architecture depend on `random_state` and the architecture only, and each
     process computes on one thread: the scores on a CPU are the same bits in any order and with
     any number of processes. The calling process looks up proxies, operations and the skeleton of
-    the networks, and sends them along: what is registered there counts, not what a worker has.
+    the networks, and sends them along: its own `PROXIES` and `OPERATIONS` count, not a worker's.
 
     Parameters
     ----------
@@ -212,7 +212,7 @@ def score(
     progress : bool
         Show a progress bar.
     operations : mapping of str to callable, optional
-        Operations that take the place of the registered ones, as in `build_network`.
+        Operations that take the place of those of the space, as in `build_network`.
     **network
         ``width, cells, classes`` of `build_network`.
 

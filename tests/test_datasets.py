@@ -184,7 +184,9 @@ def test_package_code_never_unpickles_or_evaluates():
 def test_unknown_names_and_sources():
     with pytest.raises(ValueError, match="name='nb201-cifar-10' is not a table.*'nb201-cifar10'"):
         load_table("nb201-cifar-10")
-    with pytest.raises(ValueError, match="source='papers' must be .*Did you mean 'paper'"):
+    with pytest.raises(
+        ValueError, match="source='papers' is unknown; it must be .*Did you mean 'paper'"
+    ):
         load_table("nb201-cifar10", source="papers")
     with pytest.raises(ValueError, match=r"exists only as \['paper'\]. Use source='auto'"):
         load_table("nb201-robustness", source="embedded")
