@@ -10,9 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
-import json
 import os
-import platform
 import queue
 import re
 import sys
@@ -20,14 +18,10 @@ import threading
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import pandas as pd
 import pooch
-import pyarrow as pa
-import pyarrow.parquet as pq
 import requests
 from tqdm import tqdm
 
@@ -39,7 +33,6 @@ _TIMEOUT = (10, 60)  # seconds to connect, seconds without a byte
 _GRACE = 120.0  # seconds that a download may take whatever its size ...
 _SLOWEST = 10_000.0  # ... and bytes per second that it must reach beyond them
 _CHUNK = 1 << 14  # bytes read at a time
-_LIBRARIES = ("numpy", "scipy", "pandas", "scikit-learn", "xgboost-cpu", "xgboost", "torch", "shap")
 _REQUIRED = {  # keys of the entries of a registry file
     "embedded": "path bytes sha256",
     "file": "path bytes sha256 url",
@@ -272,95 +265,6 @@ def data_path(*parts: str) -> Path:
         "Install graf_utils from its wheel, or work in a clone of the repository "
         "(pip install -e .)."
     )
-
-
-def write_table(frame: pd.DataFrame, path: str | os.PathLike[str], **provenance: Any) -> None:
-    """Write a frame as parquet, whole or not at all, with what is known of its making.
-
-    The file's metadata has ``provenance``: JSON of what is given here, the machine, the model name
-    of its processor, and the versions of Python and of the libraries that compute.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Its index is not written.
-    path : path
-        The file; its folder is made if it is not there.
-    **provenance
-        What else there is to say of the making; JSON must be able to hold it.
-
-    Raises
-    ------
-    DataError
-        There is a file that is no parquet file, and so not one of ours.
-    OSError
-        The folder cannot be written.
-    """
-    machine = f"{platform.machine()}, {os.cpu_count()} cores"
-    write_parquet(frame, path, provenance | {"machine": machine} | conditions())
-
-
-def write_parquet(
-    frame: pd.DataFrame, path: str | os.PathLike[str], provenance: dict[str, Any]
-) -> None:
-    """Write a frame as parquet, whole or not at all, with no provenance but the one given.
-
-    Each page has a check sum, so that damage is seen when the file is read.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Its index is not written.
-    path : path
-        The file; its folder is made if it is not there.
-    provenance : dict
-        JSON must be able to hold it.
-
-    Raises
-    ------
-    DataError
-        There is a file that is no parquet file, and so not one of ours.
-    OSError
-        The folder cannot be written.
-    """
-    path = Path(path)
-    if path.is_file():
-        with path.open("rb") as stream:
-            if stream.read(4) not in (b"PAR1", b""):
-                raise DataError(
-                    f"{path} is there and is no parquet file, so it was not replaced. Write to "
-                    "another file, or delete this one."
-                )
-    content = pa.Table.from_pandas(frame, preserve_index=False)
-    content = content.replace_schema_metadata({"provenance": json.dumps(provenance)})
-    with replacing(path) as part:
-        pq.write_table(content, part, compression="zstd", write_page_checksum=True)
-
-
-def conditions() -> dict[str, Any]:
-    """What the last digits of a number depend on, besides the code: processor and versions.
-
-    Returns
-    -------
-    dict
-        ``processor``, the model name; ``versions``, of Python and of the libraries that compute.
-    """
-    versions = {"python": platform.python_version()}
-    for name in _LIBRARIES:
-        with contextlib.suppress(PackageNotFoundError):
-            versions[name] = version(name)
-    return {"processor": processor(), "versions": versions}
-
-
-@functools.cache
-def processor() -> str:
-    """Model name of the processor, from Linux's ``/proc/cpuinfo``, else as Python tells it."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            name, _, value = line.partition(":")
-            if name.strip() == "model name" and value.strip():
-                return value.strip()
-    return platform.processor() or platform.machine() or "unknown"
 
 
 def cache_dir() -> Path:
