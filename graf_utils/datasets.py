@@ -29,12 +29,12 @@ from graf_utils._checks import choice, nearest
 from graf_utils.registry import (
     DataError,
     Registry,
+    book_registry,
     cache_dir,
     check_name,
     defect_of,
     download,
     fetch,
-    own_registry,
 )
 from graf_utils.spaces import NB101, CellSpace, SearchSpace, get_space
 from graf_utils.table import Table, locate, row_numbers
@@ -63,7 +63,7 @@ def list_tables(*, registry: Registry | None = None) -> pd.DataFrame:
     DataError
         ``GRAF_DATA_DIR`` is a relative path.
     """
-    registry = registry or own_registry()
+    registry = registry or book_registry()
     rows = []
     for (name, source), table in registry.tables.items():
         folder = registry.folder if source == "embedded" else cache_dir()
@@ -113,7 +113,7 @@ def load_table(
     DataError
         A file is missing and cannot be downloaded, or is damaged, or does not fit its description.
     """
-    registry = registry or own_registry()
+    registry = registry or book_registry()
     check_name(name, registry)
     choice("source", source, ("auto", *SOURCES))
     sources = [candidate for candidate in SOURCES if (name, candidate) in registry.tables]
@@ -386,7 +386,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     getter.add_argument("--repair", action="store_true", help="replace damaged files")
     options = parser.parse_args(arguments)
     try:
-        registry = Registry.read(options.registry) if options.registry else own_registry()
+        registry = Registry.read(options.registry) if options.registry else book_registry()
         if options.command == "list":
             columns = ["name", "source", "rows", "n_proxies", "available"]
             print(list_tables(registry=registry)[columns].to_string(index=False))

@@ -68,7 +68,7 @@ def shap_values(model: Any, X: Any) -> NDArray[np.float64]:
     import shap
 
     values = np.asarray(X, dtype=float)
-    columns, last = _seen(model, values.shape[1])
+    columns, last = _selected(model, values.shape[1])
     try:
         explainer = shap.TreeExplainer(last, feature_perturbation="tree_path_dependent")
     except Exception as error:  # shap's own class of error for models that it does not know
@@ -81,7 +81,7 @@ def shap_values(model: Any, X: Any) -> NDArray[np.float64]:
     return explained
 
 
-def _seen(model: Any, n_features: int) -> tuple[NDArray[np.intp], Any]:
+def _selected(model: Any, n_features: int) -> tuple[NDArray[np.intp], Any]:
     """The columns that reach the model behind a pipeline's selection, and that model."""
     columns = np.arange(n_features)
     if isinstance(model, Pipeline):
@@ -104,7 +104,7 @@ def _shap(model: Any, x: Any, y: Any, members: list[Any], seed: int) -> list[Any
 
 def _impurity(model: Any, x: Any, y: Any, members: list[Any], seed: int) -> list[Any]:
     """Share in the decrease of variance inside the trees."""
-    columns, last = _seen(model, x.shape[1])
+    columns, last = _selected(model, x.shape[1])
     if not hasattr(last, "feature_importances_"):
         raise ValueError(f"predictor {last!r:.80} is not made of trees. Use method 'permutation'.")
     return [last.feature_importances_ @ member[columns] for member in members]
@@ -117,7 +117,7 @@ def _permutation(model: Any, x: Any, y: Any, members: list[Any], seed: int) -> l
 
     def taus(tables: list[NDArray[Any]]) -> NDArray[np.float64]:
         predicted = predict_in_order(model, np.concatenate(tables)).reshape(len(tables), -1)
-        return np.nan_to_num([kendalltau(some, y).statistic for some in predicted])  # constant: 0
+        return np.nan_to_num([kendalltau(row, y).statistic for row in predicted])  # constant: 0
 
     def losses(groups: NDArray[np.bool_]) -> NDArray[np.float64]:
         shuffled = [np.where(group, x[order], x) for group in groups for order in orders]
@@ -292,7 +292,7 @@ def _only(argument: str, value: Mapping[str, Any]) -> tuple[str, Any]:
 
 def _member(names: list[str], groups: Mapping[str, Sequence[str]]) -> NDArray[np.float64]:
     """Which column (row) is in which group (column)."""
-    return np.array([[name in some for some in groups.values()] for name in names], dtype=float)
+    return np.array([[name in group for group in groups.values()] for name in names], dtype=float)
 
 
 def _explain(
@@ -311,7 +311,7 @@ def _explain(
     )
     fitted = clone(model).fit(x[train], y[train])
     rows = np.random.default_rng(seed).permutation(test)[:n_explained]
-    members = [_member(list(groups[0]), some) for some in groups]
+    members = [_member(list(groups[0]), grouping) for grouping in groups]
     parts = []
     for method, function in functions.items():
         results = function(fitted, x[rows], y[rows], members, seed)

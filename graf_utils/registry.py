@@ -182,9 +182,9 @@ def _columns(described: Any, where: str) -> dict[str, dict[str, Any]]:
 def _check_keys(kind: str, listed: list[dict[str, Any]]) -> None:
     """Check that entries have the keys that they must have."""
     for number, entry in enumerate(listed):
-        lacking = [key for key in _REQUIRED[kind].split() if key not in entry]
-        if lacking:
-            raise _RegistryError(f"[[{kind}]] entry {number} lacks {lacking}. Add them.")
+        missing = [key for key in _REQUIRED[kind].split() if key not in entry]
+        if missing:
+            raise _RegistryError(f"[[{kind}]] entry {number} lacks {missing}. Add them.")
 
 
 def _files_by_path(kind: str, listed: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -221,9 +221,9 @@ def _check_table(table: dict[str, Any], registry: Registry) -> None:
         if path not in (registry.embedded if kind == "embedded" else registry.files):
             raise _RegistryError(f"table {name!r} reads {path!r}; add a [[{kind}]] entry for it.")
     for target, description in table["targets"].items():
-        lacking = [key for key in ("unit", "higher_is_better") if key not in description]
-        if lacking:
-            raise _RegistryError(f"table {name!r}: target {target!r} lacks {lacking}. Add them.")
+        missing = [key for key in ("unit", "higher_is_better") if key not in description]
+        if missing:
+            raise _RegistryError(f"table {name!r}: target {target!r} lacks {missing}. Add them.")
     for reference in table["citation"]:
         if reference not in registry.citations:
             raise _RegistryError(
@@ -233,8 +233,8 @@ def _check_table(table: dict[str, Any], registry: Registry) -> None:
 
 
 @functools.lru_cache(maxsize=1)
-def own_registry() -> Registry:
-    """The registry of the book."""
+def book_registry() -> Registry:
+    """Return the registry of the book."""
     return Registry.read(data_path("registry.toml"))
 
 
@@ -291,8 +291,8 @@ def cache_dir() -> Path:
     if folder.is_absolute():
         return folder
     here = Path.cwd()
-    meant = [base / folder for base in (here, *here.parents) if (base / folder).is_dir()]
-    absolute = os.path.normpath(meant[0] if meant else here / folder)
+    existing = [base / folder for base in (here, *here.parents) if (base / folder).is_dir()]
+    absolute = os.path.normpath(existing[0] if existing else here / folder)
     raise DataError(
         f"GRAF_DATA_DIR={chosen!r} is relative, so that a chapter and the folder above it would "
         f"each look in another place; it must be an absolute path. Write GRAF_DATA_DIR={absolute}"
@@ -356,7 +356,7 @@ def fetch(path: str, *, registry: Registry | None = None, repair: bool = False) 
     DataError
         The file is damaged, or cannot be downloaded, stored or read; the message says what to do.
     """
-    registry = registry or own_registry()
+    registry = registry or book_registry()
     if path not in registry.files:
         raise ValueError(
             f"path={path!r} is not a file of the registry. It must be the path of a [[file]] in "
@@ -519,7 +519,7 @@ def download(
     ValueError
         A name is neither a table's nor a file's; nothing is fetched then.
     """
-    registry = registry or own_registry()
+    registry = registry or book_registry()
     paths = list(registry.files) if names is None else []
     for name in [names] if isinstance(names, str) else names or ():
         if name in registry.files:
