@@ -225,6 +225,37 @@ def _is_whole(item: Any, low: int, high: int) -> bool:
         return False
 
 
+def whole_number(argument: str, value: Any, low: int, high: int | None = None) -> int:
+    """Read one whole number, of Python or of numpy; a float or a boolean is none.
+
+    Parameters
+    ----------
+    argument : str
+        Name of the argument, for the message.
+    value : int
+    low, high : int
+        Smallest and, unless it is None, largest number allowed.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    ValueError
+        It is not a whole number, or out of range.
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    allowed = f"of at least {low}" if high is None else f"from {low} to {high}"
+    too_large = number is not None and high is not None and number > high
+    if isinstance(value, bool) or number is None or number < low or too_large:
+        raise ValueError(f"{argument}={value!r} must be a whole number {allowed}.")
+    return number
+
+
 def aligned(what: str, value: Any, index: pd.Index, to: str) -> Any:
     """Put the rows of a pandas object in the order of an index, by their labels.
 

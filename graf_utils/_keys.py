@@ -50,9 +50,17 @@ _OF_AN_EXTENSION = "instancemethod"
 """Type, which Python does not export, of the methods of classes made in C++, such as torch's."""
 
 _NO_CODE = {
-    *("__dict__", "__weakref__", "__module__", "__annotations__", "__annotate_func__"),
-    *("__annotations_cache__", "__firstlineno__", "__static_attributes__"),
-    *("__abstractmethods__", "_abc_impl", "__slotnames__"),
+    "__dict__",
+    "__weakref__",
+    "__module__",
+    "__annotations__",
+    "__annotate_func__",
+    "__annotations_cache__",
+    "__firstlineno__",
+    "__static_attributes__",
+    "__abstractmethods__",
+    "_abc_impl",
+    "__slotnames__",
 }
 """Members of a class that decide nothing."""
 
@@ -221,7 +229,10 @@ class _Describer:
         defaults = [function.__defaults__, function.__kwdefaults__, vars(function)]
         used = _names(code)
         return [
-            *("function", *name, self.describe(code), self.describe(defaults)),
+            "function",
+            *name,
+            self.describe(code),
+            self.describe(defaults),
             [self._cell(cell) for cell in function.__closure__ or ()],
             [[name, self._global(function, name, used)] for name in sorted(used)],
             [[name, self._import(function, name, used)] for name in sorted(_imports(code))],

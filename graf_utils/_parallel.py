@@ -20,20 +20,26 @@ import numpy as np
 from joblib.parallel import get_active_backend
 from numpy.typing import NDArray
 
-__all__ = ["predict_in_order", "torch_alone", "unordered"]
+__all__ = ["predict_in_order", "torch_alone", "torch_lock", "unordered"]
 
 
 @functools.cache
-def _torch_lock() -> Any:
-    """The one lock of the process, for PyTorch's random state and number of threads are its own.
+def torch_lock() -> Any:
+    """Return the one lock of the process for PyTorch.
 
-    It is behind a function because a lock cannot be described by `_keys.digest`, and what a cached
-    function keeps need not be.
+    PyTorch's random state and number of threads belong to the process, and so do its seconds. The
+    lock is behind a function because `_keys.digest` cannot describe a lock, and need not describe
+    what a cached function keeps.
+
+    Returns
+    -------
+    RLock
+        One thread may take it several times.
     """
     return threading.RLock()
 
 
-_torch_lock()  # made now, while there is one thread
+torch_lock()  # made now, while there is one thread
 
 
 @contextlib.contextmanager
@@ -46,7 +52,7 @@ def torch_alone() -> Iterator[None]:
     """
     import torch
 
-    with _torch_lock():
+    with torch_lock():
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:

@@ -36,8 +36,18 @@ NORMS = BATCH_NORMS | {"native_layer_norm", "native_group_norm", "_fused_rms_nor
 
 _GATES = frozenset(
     {
-        *("relu", "leaky_relu", "_prelu_kernel", "prelu", "rrelu_with_noise"),
-        *("gelu", "silu", "elu", "selu", "celu", "mish", "hardswish"),
+        "relu",
+        "leaky_relu",
+        "_prelu_kernel",
+        "prelu",
+        "rrelu_with_noise",
+        "gelu",
+        "silu",
+        "elu",
+        "selu",
+        "celu",
+        "mish",
+        "hardswish",
     }
 )
 """Activations that let positive inputs pass and hold negative ones back."""
@@ -46,10 +56,27 @@ _FROM_ZERO = frozenset({"hardtanh", "clamp", "clamp_min", "threshold"})
 """Operations that are such an activation if their lower limit is zero."""
 
 _UNCOUNTED = (
-    *("_fft", "linalg", "_linalg", "_cdist", "cdist", "_trilinear", "_scaled_dot_product"),
-    *("_transformer_encoder", "_native_multi_head", "_flash_attention", "_efficient_attention"),
-    *("miopen_rnn", "_embedding_bag", "grid_sampler", "sparse", "_sparse", "_int_mm", "_scaled_mm"),
-    *("_weight_int", "quantized", "_cslt"),
+    "_fft",
+    "linalg",
+    "_linalg",
+    "_cdist",
+    "cdist",
+    "_trilinear",
+    "_scaled_dot_product",
+    "_transformer_encoder",
+    "_native_multi_head",
+    "_flash_attention",
+    "_efficient_attention",
+    "miopen_rnn",
+    "_embedding_bag",
+    "grid_sampler",
+    "sparse",
+    "_sparse",
+    "_int_mm",
+    "_scaled_mm",
+    "_weight_int",
+    "quantized",
+    "_cslt",
 )
 """How operations begin that multiply, and whose multiplications are not known here."""
 

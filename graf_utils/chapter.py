@@ -112,9 +112,9 @@ class Chapter:
         Table
             The same.
         """
-        said = f"`{table.name}` ({table.source} source, {len(table):,} networks)"
-        if said not in self._data:
-            self._data.append(said)
+        description = f"`{table.name}` ({table.source} source, {len(table):,} networks)"
+        if description not in self._data:
+            self._data.append(description)
         return table
 
     def say(self, *lines: str) -> None:
@@ -259,13 +259,13 @@ def _outside_code(
     parts, end = [], 0
     while end < len(text):
         role, code = _ROLE.search(text, end), _CODE.search(text, end)
-        found = role if role and (code is None or role.start() < code.start()) else code
-        if found is None:
+        first = role if role and (code is None or role.start() < code.start()) else code
+        if first is None:
             break
-        parts.append(change(text[end : found.start()]))
-        is_role = found is role and change_role is not None
-        parts.append(change_role(found) if is_role else found.group())
-        end = found.end()
+        parts.append(change(text[end : first.start()]))
+        is_role = first is role and change_role is not None
+        parts.append(change_role(first) if is_role else first.group())
+        end = first.end()
     return "".join(parts) + change(text[end:])
 
 
@@ -277,9 +277,10 @@ def _refuse(text: str) -> None:
         (_HEADING, "a heading", "Put it into a Markdown cell."),
         (re.compile(r"\{glue"), "{glue}", "Write the value itself into the f-string."),
     ):
-        if found := pattern.search(outside):
+        match = pattern.search(outside)
+        if match:
             raise ValueError(
-                f"say: {found.group().strip()!r} is {what}, which Jupyter and the site show "
+                f"say: {match.group().strip()!r} is {what}, which Jupyter and the site show "
                 f"differently. {instead}"
             )
 
@@ -288,8 +289,8 @@ def _plain_role(role: re.Match[str]) -> str:
     name, content = role[1], " ".join(role[3].split())
     titled = _TITLED.fullmatch(content)
     if name.split(":")[0] == "cite":
-        cited = [_citation(key.strip()) for key in content.split(",")]
-        return "; ".join(cited) if name in ("cite:t", "cite:ct") else f"({'; '.join(cited)})"
+        citations = "; ".join(_citation(key.strip()) for key in content.split(","))
+        return citations if name in ("cite:t", "cite:ct") else f"({citations})"
     if name == "math":
         return f"${content}$"
     if name == "doc":
@@ -321,11 +322,11 @@ def _bibliography() -> dict[str, tuple[str, str, str]]:
     entries = {}
     for entry in re.split(r"^@", file.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
         key = entry.partition("{")[2].partition(",")[0].strip()
-        field = {
-            name: re.search(rf"^\s*{name}\s*=\s*\{{(.*?)\}},?\s*$", entry, re.MULTILINE | re.DOTALL)
+        fields = [
+            re.search(rf"^\s*{name}\s*=\s*\{{(.*?)\}},?\s*$", entry, re.MULTILINE | re.DOTALL)
             for name in ("author", "year", "url")
-        }
-        author, year, url = (found[1] if found else "" for found in field.values())
+        ]
+        author, year, url = (field[1] if field else "" for field in fields)
         entries[key] = (_surnames(author), year, url)
     return entries
 

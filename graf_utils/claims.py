@@ -165,16 +165,16 @@ def check(
     _check_texts(id=id, claim=claim, where=where, reason=reason)
     widths = (tolerance, precision, standard_error)
     if holds is not None:
-        parts, shown, missed = _compare_words(id, holds, widths)
+        parts, margin, missed = _compare_words(id, holds, widths)
     elif ours is not None:
-        parts, shown, missed = _compare_figures(id, paper, ours, widths, digits)
+        parts, margin, missed = _compare_figures(id, paper, ours, widths, digits)
     elif reason:
-        parts, shown, missed = {}, "", ""
+        parts, margin, missed = {}, "", ""
     else:
         raise ValueError(f"claim {id!r}: nothing to compare. Pass ours, holds, or the reason.")
     verdict = _verdict(id, parts, decisive) if parts else UNTESTED
-    seen = _show(paper, digits), _show(ours, digits)
-    return Claim(id, claim, where, *seen, shown, verdict, missed, reason)
+    figures = _show(paper, digits), _show(ours, digits)
+    return Claim(id, claim, where, *figures, margin, verdict, missed, reason)
 
 
 def _compare_words(id: str, holds: Any, widths: tuple) -> tuple[dict[Any, bool], str, str]:
@@ -193,13 +193,13 @@ def _compare_figures(
     id: str, paper: Any, ours: Any, widths: tuple, digits: int
 ) -> tuple[dict[Any, bool], str, str]:
     """Which figures are met, within which tolerance, and by how much the others miss."""
-    theirs, here = _figures(id, paper, ours)
-    margins, shown = _margins(id, list(theirs), *widths)
+    published, computed = _figures(id, paper, ours)
+    margins, text = _margins(id, list(published), *widths)
     parts = {
-        name: abs(here[name] - figure) <= margins[name] + _BINARY  # NaN misses
-        for name, figure in theirs.items()
+        name: abs(computed[name] - figure) <= margins[name] + _BINARY  # NaN misses
+        for name, figure in published.items()
     }
-    return parts, shown, _misses(theirs, here, parts, digits)
+    return parts, text, _misses(published, computed, parts, digits)
 
 
 def _check_texts(**texts: Any) -> None:
@@ -281,21 +281,21 @@ def _figures(id: str, paper: Any, ours: Any) -> tuple[dict[Any, float], dict[Any
             f"claim {id!r}: figures are compared within a tolerance. Pass paper and tolerance, "
             "or holds."
         )
-    theirs, here = _numbers(id, "paper", paper), _numbers(id, "ours", ours)
-    if not theirs:
+    published, computed = _numbers(id, "paper", paper), _numbers(id, "ours", ours)
+    if not published:
         raise ValueError(f"claim {id!r}: paper has no figure. Pass at least one.")
-    if not set(here) <= set(theirs):
-        extra = sorted(map(str, set(here) - set(theirs)))
+    if not set(computed) <= set(published):
+        extra = sorted(map(str, set(computed) - set(published)))
         raise ValueError(
             f"claim {id!r}: ours names {extra}, which paper does not. Use the same names."
         )
-    lacking = [name for name, figure in theirs.items() if not math.isfinite(figure)]
-    if lacking:
+    unknown = [name for name, figure in published.items() if not math.isfinite(figure)]
+    if unknown:
         raise ValueError(
-            f"claim {id!r}: paper has no finite figure for {lacking}. Leave out what the source "
+            f"claim {id!r}: paper has no finite figure for {unknown}. Leave out what the source "
             "does not say."
         )
-    return theirs, {name: here.get(name, math.nan) for name in theirs}
+    return published, {name: computed.get(name, math.nan) for name in published}
 
 
 def _numbers(id: str, argument: str, values: Any) -> dict[Any, float]:
@@ -340,10 +340,10 @@ def _margins(
         spread = 0.0 if error is None else _Z * _width(id, "standard_error", error)
         margins[name] = rounding + spread
     low, high = min(margins.values()), max(margins.values())
-    said = f"± {low:.2g}" + (f" to {high:.2g}" if high > low else "")
+    text = f"± {low:.2g}" + (f" to {high:.2g}" if high > low else "")
     sources = ["half a last digit"] * (precision is not None)
     sources += ["1.96 standard errors"] * (standard_error is not None)
-    return margins, f"{said} ({' + '.join(sources)})"
+    return margins, f"{text} ({' + '.join(sources)})"
 
 
 def _width(id: str, argument: str, value: Any) -> float:
@@ -356,14 +356,14 @@ def _width(id: str, argument: str, value: Any) -> float:
     return float(value)
 
 
-def _misses(theirs: dict, here: dict, parts: dict[Any, bool], digits: int) -> str:
+def _misses(published: dict, computed: dict, parts: dict[Any, bool], digits: int) -> str:
     """Which figures miss, and by how much."""
-    said = []
+    texts = []
     for name in (name for name, met in parts.items() if not met):
-        gap = abs(here[name] - theirs[name])
+        gap = abs(computed[name] - published[name])
         by = f"by {gap:.{digits}f}" if math.isfinite(gap) else "no figure"
-        said.append(f"{name} {by}".strip())
-    return ", ".join(said)
+        texts.append(f"{name} {by}".strip())
+    return ", ".join(texts)
 
 
 class Ledger:

@@ -25,16 +25,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from graf_utils._checks import nearest
+from graf_utils._checks import choice, nearest
 from graf_utils.registry import (
     DataError,
     Registry,
+    book_registry,
     cache_dir,
     check_name,
     defect_of,
     download,
     fetch,
-    own_registry,
 )
 from graf_utils.spaces import NB101, CellSpace, SearchSpace, get_space
 from graf_utils.table import Table, locate, row_numbers
@@ -63,7 +63,7 @@ def list_tables(*, registry: Registry | None = None) -> pd.DataFrame:
     DataError
         ``GRAF_DATA_DIR`` is a relative path.
     """
-    registry = registry or own_registry()
+    registry = registry or book_registry()
     rows = []
     for (name, source), table in registry.tables.items():
         folder = registry.folder if source == "embedded" else cache_dir()
@@ -113,13 +113,9 @@ def load_table(
     DataError
         A file is missing and cannot be downloaded, or is damaged, or does not fit its description.
     """
-    registry = registry or own_registry()
+    registry = registry or book_registry()
     check_name(name, registry)
-    if source not in ("auto", *SOURCES):
-        raise ValueError(
-            f"source={source!r} must be 'auto', 'embedded' or 'paper'."
-            f"{nearest(source, ('auto', *SOURCES))}"
-        )
+    choice("source", source, ("auto", *SOURCES))
     sources = [candidate for candidate in SOURCES if (name, candidate) in registry.tables]
     if source not in ("auto", *sources):
         raise ValueError(
@@ -333,7 +329,7 @@ _READERS = {
 
 def _codes(
     written: pd.Series, table: dict[str, Any], path: str, once: bool = True
-) -> NDArray[np.int8]:
+) -> NDArray[np.integer]:
     """Turn a column of architectures into codes; with `once`, each must differ."""
     space, spelling = _space(table), table.get("spelling")
     try:
@@ -390,7 +386,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     getter.add_argument("--repair", action="store_true", help="replace damaged files")
     options = parser.parse_args(arguments)
     try:
-        registry = Registry.read(options.registry) if options.registry else own_registry()
+        registry = Registry.read(options.registry) if options.registry else book_registry()
         if options.command == "list":
             columns = ["name", "source", "rows", "n_proxies", "available"]
             print(list_tables(registry=registry)[columns].to_string(index=False))

@@ -204,7 +204,7 @@ def _zcp(table: Table) -> pd.DataFrame:
         raise ValueError(
             f"encoding 'zcp': table {table.name!r} (source {table.source!r}) has no zero-cost "
             "proxies. Load another table (list_tables says which have some), compute them with "
-            "graf_utils.proxies.score, or leave 'zcp' out."
+            "graf_utils.scoring.score, or leave 'zcp' out."
         )
     return table.proxies
 

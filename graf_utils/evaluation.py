@@ -27,7 +27,7 @@ from sklearn.model_selection import train_test_split
 from tqdm import tqdm
 
 from graf_utils import __version__, _checks
-from graf_utils._parallel import unordered
+from graf_utils._parallel import predict_in_order, unordered
 from graf_utils._store import FitKeys, Store
 from graf_utils.encodings import encode
 from graf_utils.predictors import make_predictor
@@ -297,7 +297,7 @@ def _scores(
     model = clone(model)
     start = time.process_time()
     model.fit(x[train], y[train])
-    predicted = np.asarray(model.predict(x[test]), dtype=float).ravel()
+    predicted = predict_in_order(model, x[test]).ravel()
     seconds = time.process_time() - start
     if not np.isfinite(predicted).all():
         return None

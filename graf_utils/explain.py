@@ -68,7 +68,7 @@ def shap_values(model: Any, X: Any) -> NDArray[np.float64]:
     import shap
 
     values = np.asarray(X, dtype=float)
-    columns, last = _seen(model, values.shape[1])
+    columns, last = _selected(model, values.shape[1])
     try:
         explainer = shap.TreeExplainer(last, feature_perturbation="tree_path_dependent")
     except Exception as error:  # shap's own class of error for models that it does not know
@@ -81,7 +81,7 @@ def shap_values(model: Any, X: Any) -> NDArray[np.float64]:
     return explained
 
 
-def _seen(model: Any, n_features: int) -> tuple[NDArray[np.intp], Any]:
+def _selected(model: Any, n_features: int) -> tuple[NDArray[np.intp], Any]:
     """The columns that reach the model behind a pipeline's selection, and that model."""
     columns = np.arange(n_features)
     if isinstance(model, Pipeline):
@@ -104,7 +104,7 @@ def _shap(model: Any, x: Any, y: Any, members: list[Any], seed: int) -> list[Any
 
 def _impurity(model: Any, x: Any, y: Any, members: list[Any], seed: int) -> list[Any]:
     """Share in the decrease of variance inside the trees."""
-    columns, last = _seen(model, x.shape[1])
+    columns, last = _selected(model, x.shape[1])
     if not hasattr(last, "feature_importances_"):
         raise ValueError(f"predictor {last!r:.80} is not made of trees. Use method 'permutation'.")
     return [last.feature_importances_ @ member[columns] for member in members]
@@ -117,7 +117,7 @@ def _permutation(model: Any, x: Any, y: Any, members: list[Any], seed: int) -> l
 
     def taus(tables: list[NDArray[Any]]) -> NDArray[np.float64]:
         predicted = predict_in_order(model, np.concatenate(tables)).reshape(len(tables), -1)
-        return np.nan_to_num([kendalltau(some, y).statistic for some in predicted])  # constant: 0
+        return np.nan_to_num([kendalltau(row, y).statistic for row in predicted])  # constant: 0
 
     def losses(groups: NDArray[np.bool_]) -> NDArray[np.float64]:
         shuffled = [np.where(group, x[order], x) for group in groups for order in orders]
@@ -227,11 +227,7 @@ def _functions(methods: Any) -> dict[str, Callable[..., Any]]:
     """The methods by name; the functions themselves, for workers do not see what was added here."""
     names = _checks.names("methods", methods)
     for name in names:
-        if name not in METHODS:
-            raise ValueError(
-                f"methods={methods!r}: {name!r} is unknown; it must be one of {list(METHODS)}."
-                f"{_checks.nearest(name, METHODS)}"
-            )
+        _checks.choice("methods", name, METHODS)
     return {name: METHODS[name] for name in names}
 
 
@@ -245,12 +241,11 @@ def _one_number(argument: str, value: Any, low: int, high: int, unit: str) -> in
 
 def _refuse_repeats(table: Table) -> None:
     """Refuse a table in which networks that were fitted on could be explained as unseen."""
-    repeats = len(table) - len(np.unique(table.codes, axis=0))
+    repeats = int((table.first_rows != np.arange(len(table))).sum())
     if repeats:
         raise ValueError(
             f"table {table.name!r} holds {repeats} architectures again, which would stand in the "
-            "train set and among the rest. Keep each once: table.subset(np.unique(table.codes, "
-            "axis=0, return_index=True)[1])."
+            "train set and among the rest. Keep the first row of each: table.drop_duplicates()."
         )
 
 
@@ -297,7 +292,7 @@ def _only(argument: str, value: Mapping[str, Any]) -> tuple[str, Any]:
 
 def _member(names: list[str], groups: Mapping[str, Sequence[str]]) -> NDArray[np.float64]:
     """Which column (row) is in which group (column)."""
-    return np.array([[name in some for some in groups.values()] for name in names], dtype=float)
+    return np.array([[name in group for group in groups.values()] for name in names], dtype=float)
 
 
 def _explain(
@@ -316,7 +311,7 @@ def _explain(
     )
     fitted = clone(model).fit(x[train], y[train])
     rows = np.random.default_rng(seed).permutation(test)[:n_explained]
-    members = [_member(list(groups[0]), some) for some in groups]
+    members = [_member(list(groups[0]), grouping) for grouping in groups]
     parts = []
     for method, function in functions.items():
         results = function(fitted, x[rows], y[rows], members, seed)

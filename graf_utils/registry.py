@@ -10,9 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
-import json
 import os
-import platform
 import queue
 import re
 import sys
@@ -20,14 +18,10 @@ import threading
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import pandas as pd
 import pooch
-import pyarrow as pa
-import pyarrow.parquet as pq
 import requests
 from tqdm import tqdm
 
@@ -39,7 +33,6 @@ _TIMEOUT = (10, 60)  # seconds to connect, seconds without a byte
 _GRACE = 120.0  # seconds that a download may take whatever its size ...
 _SLOWEST = 10_000.0  # ... and bytes per second that it must reach beyond them
 _CHUNK = 1 << 14  # bytes read at a time
-_LIBRARIES = ("numpy", "scipy", "pandas", "scikit-learn", "xgboost-cpu", "xgboost", "torch", "shap")
 _REQUIRED = {  # keys of the entries of a registry file
     "embedded": "path bytes sha256",
     "file": "path bytes sha256 url",
@@ -189,9 +182,9 @@ def _columns(described: Any, where: str) -> dict[str, dict[str, Any]]:
 def _check_keys(kind: str, listed: list[dict[str, Any]]) -> None:
     """Check that entries have the keys that they must have."""
     for number, entry in enumerate(listed):
-        lacking = [key for key in _REQUIRED[kind].split() if key not in entry]
-        if lacking:
-            raise _RegistryError(f"[[{kind}]] entry {number} lacks {lacking}. Add them.")
+        missing = [key for key in _REQUIRED[kind].split() if key not in entry]
+        if missing:
+            raise _RegistryError(f"[[{kind}]] entry {number} lacks {missing}. Add them.")
 
 
 def _files_by_path(kind: str, listed: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -228,9 +221,9 @@ def _check_table(table: dict[str, Any], registry: Registry) -> None:
         if path not in (registry.embedded if kind == "embedded" else registry.files):
             raise _RegistryError(f"table {name!r} reads {path!r}; add a [[{kind}]] entry for it.")
     for target, description in table["targets"].items():
-        lacking = [key for key in ("unit", "higher_is_better") if key not in description]
-        if lacking:
-            raise _RegistryError(f"table {name!r}: target {target!r} lacks {lacking}. Add them.")
+        missing = [key for key in ("unit", "higher_is_better") if key not in description]
+        if missing:
+            raise _RegistryError(f"table {name!r}: target {target!r} lacks {missing}. Add them.")
     for reference in table["citation"]:
         if reference not in registry.citations:
             raise _RegistryError(
@@ -240,8 +233,8 @@ def _check_table(table: dict[str, Any], registry: Registry) -> None:
 
 
 @functools.lru_cache(maxsize=1)
-def own_registry() -> Registry:
-    """The registry of the book."""
+def book_registry() -> Registry:
+    """Return the registry of the book."""
     return Registry.read(data_path("registry.toml"))
 
 
@@ -274,95 +267,6 @@ def data_path(*parts: str) -> Path:
     )
 
 
-def write_table(frame: pd.DataFrame, path: str | os.PathLike[str], **provenance: Any) -> None:
-    """Write a frame as parquet, whole or not at all, with what is known of its making.
-
-    The file's metadata has ``provenance``: JSON of what is given here, the machine, the model name
-    of its processor, and the versions of Python and of the libraries that compute.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Its index is not written.
-    path : path
-        The file; its folder is made if it is not there.
-    **provenance
-        What else there is to say of the making; JSON must be able to hold it.
-
-    Raises
-    ------
-    DataError
-        There is a file that is no parquet file, and so not one of ours.
-    OSError
-        The folder cannot be written.
-    """
-    machine = f"{platform.machine()}, {os.cpu_count()} cores"
-    write_parquet(frame, path, provenance | {"machine": machine} | conditions())
-
-
-def write_parquet(
-    frame: pd.DataFrame, path: str | os.PathLike[str], provenance: dict[str, Any]
-) -> None:
-    """Write a frame as parquet, whole or not at all, with no provenance but the one given.
-
-    Each page has a check sum, so that damage is seen when the file is read.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Its index is not written.
-    path : path
-        The file; its folder is made if it is not there.
-    provenance : dict
-        JSON must be able to hold it.
-
-    Raises
-    ------
-    DataError
-        There is a file that is no parquet file, and so not one of ours.
-    OSError
-        The folder cannot be written.
-    """
-    path = Path(path)
-    if path.is_file():
-        with path.open("rb") as stream:
-            if stream.read(4) not in (b"PAR1", b""):
-                raise DataError(
-                    f"{path} is there and is no parquet file, so it was not replaced. Write to "
-                    "another file, or delete this one."
-                )
-    content = pa.Table.from_pandas(frame, preserve_index=False)
-    content = content.replace_schema_metadata({"provenance": json.dumps(provenance)})
-    with replacing(path) as part:
-        pq.write_table(content, part, compression="zstd", write_page_checksum=True)
-
-
-def conditions() -> dict[str, Any]:
-    """What the last digits of a number depend on, besides the code: processor and versions.
-
-    Returns
-    -------
-    dict
-        ``processor``, the model name; ``versions``, of Python and of the libraries that compute.
-    """
-    versions = {"python": platform.python_version()}
-    for name in _LIBRARIES:
-        with contextlib.suppress(PackageNotFoundError):
-            versions[name] = version(name)
-    return {"processor": processor(), "versions": versions}
-
-
-@functools.cache
-def processor() -> str:
-    """Model name of the processor, from Linux's ``/proc/cpuinfo``, else as Python tells it."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            name, _, value = line.partition(":")
-            if name.strip() == "model name" and value.strip():
-                return value.strip()
-    return platform.processor() or platform.machine() or "unknown"
-
-
 def cache_dir() -> Path:
     """Folder of the downloaded files: ``$GRAF_DATA_DIR``, else the user's cache folder.
 
@@ -387,8 +291,8 @@ def cache_dir() -> Path:
     if folder.is_absolute():
         return folder
     here = Path.cwd()
-    meant = [base / folder for base in (here, *here.parents) if (base / folder).is_dir()]
-    absolute = os.path.normpath(meant[0] if meant else here / folder)
+    existing = [base / folder for base in (here, *here.parents) if (base / folder).is_dir()]
+    absolute = os.path.normpath(existing[0] if existing else here / folder)
     raise DataError(
         f"GRAF_DATA_DIR={chosen!r} is relative, so that a chapter and the folder above it would "
         f"each look in another place; it must be an absolute path. Write GRAF_DATA_DIR={absolute}"
@@ -452,7 +356,7 @@ def fetch(path: str, *, registry: Registry | None = None, repair: bool = False) 
     DataError
         The file is damaged, or cannot be downloaded, stored or read; the message says what to do.
     """
-    registry = registry or own_registry()
+    registry = registry or book_registry()
     if path not in registry.files:
         raise ValueError(
             f"path={path!r} is not a file of the registry. It must be the path of a [[file]] in "
@@ -615,7 +519,7 @@ def download(
     ValueError
         A name is neither a table's nor a file's; nothing is fetched then.
     """
-    registry = registry or own_registry()
+    registry = registry or book_registry()
     paths = list(registry.files) if names is None else []
     for name in [names] if isinstance(names, str) else names or ():
         if name in registry.files:

@@ -1,4 +1,4 @@
-"""Tables of results, to which rows are added or replaced, never lost.
+"""Tables of results, to which rows are added or replaced, never lost, with how they were made.
 
 A recipe that runs for an hour is stopped, extended, and run again where a table is missing. So it
 never writes its results anew: `merge_results` puts them into the table that is there. Each row says
@@ -8,26 +8,39 @@ of a long computation under a key of all that decides them.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import os
 import platform
 from collections.abc import Callable, Iterable
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from graf_utils._files import sweep
+from graf_utils._files import replacing, sweep
 from graf_utils._keys import digest
-from graf_utils.registry import DataError, conditions, write_parquet, write_table
+from graf_utils.registry import DataError
 
-__all__ = ["forbid_loss", "kept", "merge_results", "provenance_of"]
+__all__ = [
+    "conditions",
+    "forbid_loss",
+    "kept",
+    "merge_results",
+    "processor",
+    "provenance_of",
+    "write_table",
+]
 
 RUN = "run"  # the column with the number of the run that a row comes from
-_MADE_ON = ("machine", "processor", "versions", "python")  # said of each run, not of a file
+_OF_A_RUN = ("machine", "processor", "versions", "python")  # said of each run, not of a file
+_LIBRARIES = ("numpy", "scipy", "pandas", "scikit-learn", "xgboost-cpu", "xgboost", "torch", "shap")
 
 
 def merge_results(
@@ -76,8 +89,7 @@ def merge_results(
             f"{path} has the columns {sorted(set(old) - {RUN})}, the new rows have "
             f"{sorted(rows)}; nothing was written. Move the file away to begin a new one."
         )
-    run = provenance | {"machine": f"{platform.machine()}, {os.cpu_count()} cores"} | conditions()
-    run = json.loads(json.dumps(run))
+    run = json.loads(json.dumps(provenance | _made_on()))
     if run not in runs:
         runs.append(run)
     new = rows.assign(**{RUN: runs.index(run)})[list(old)]
@@ -86,7 +98,7 @@ def merge_results(
         return old
     used, merged[RUN] = np.unique(merged[RUN], return_inverse=True)
     merged[RUN] = merged[RUN].astype("int16")
-    write_parquet(merged, path, _summary([runs[number] for number in used]))
+    _write_parquet(merged, path, _summary([runs[number] for number in used]))
     return merged
 
 
@@ -161,8 +173,85 @@ def _summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
     files: dict[str, Any] = {}
     for run in runs:
         files |= run.get("files", {})
-    told = {name: fact for name, fact in runs[-1].items() if name not in _MADE_ON}
-    return told | {"files": files, "runs": runs}
+    facts = {name: fact for name, fact in runs[-1].items() if name not in _OF_A_RUN}
+    return facts | {"files": files, "runs": runs}
+
+
+def write_table(frame: pd.DataFrame, path: str | os.PathLike[str], **provenance: Any) -> None:
+    """Write a frame as parquet, whole or not at all, with what is known of its making.
+
+    The file's metadata has ``provenance``: JSON of what is given here, the machine, the model name
+    of its processor, and the versions of Python and of the libraries that compute.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Its index is not written.
+    path : path
+        The file; its folder is made if it is not there.
+    **provenance
+        What else there is to say of the making; JSON must be able to hold it.
+
+    Raises
+    ------
+    DataError
+        There is a file that is no parquet file, and so not one of ours.
+    OSError
+        The folder cannot be written.
+    """
+    _write_parquet(frame, path, provenance | _made_on())
+
+
+def _write_parquet(
+    frame: pd.DataFrame, path: str | os.PathLike[str], provenance: dict[str, Any]
+) -> None:
+    """Write a frame as parquet, whole or not at all, with no provenance but the one given.
+
+    Each page has a check sum, so that damage is seen when the file is read.
+    """
+    path = Path(path)
+    if path.is_file():
+        with path.open("rb") as stream:
+            if stream.read(4) not in (b"PAR1", b""):
+                raise DataError(
+                    f"{path} is there and is no parquet file, so it was not replaced. Write to "
+                    "another file, or delete this one."
+                )
+    content = pa.Table.from_pandas(frame, preserve_index=False)
+    content = content.replace_schema_metadata({"provenance": json.dumps(provenance)})
+    with replacing(path) as part:
+        pq.write_table(content, part, compression="zstd", write_page_checksum=True)
+
+
+def _made_on() -> dict[str, Any]:
+    """The machine, and its `conditions`."""
+    return {"machine": f"{platform.machine()}, {os.cpu_count()} cores"} | conditions()
+
+
+def conditions() -> dict[str, Any]:
+    """What the last digits of a number depend on, besides the code: processor and versions.
+
+    Returns
+    -------
+    dict
+        ``processor``, the model name; ``versions``, of Python and of the libraries that compute.
+    """
+    versions = {"python": platform.python_version()}
+    for name in _LIBRARIES:
+        with contextlib.suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return {"processor": processor(), "versions": versions}
+
+
+@functools.cache
+def processor() -> str:
+    """Model name of the processor, from Linux's ``/proc/cpuinfo``, else as Python tells it."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name" and value.strip():
+                return value.strip()
+    return platform.processor() or platform.machine() or "unknown"
 
 
 def provenance_of(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -171,7 +260,7 @@ def provenance_of(path: str | os.PathLike[str]) -> dict[str, Any]:
     Parameters
     ----------
     path : path
-        A file of `graf_utils.registry.write_table` or `merge_results`.
+        A file of `write_table` or `merge_results`.
 
     Returns
     -------

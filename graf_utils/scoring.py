@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -19,11 +18,10 @@ from tqdm import tqdm
 
 from graf_utils import __version__
 from graf_utils._checkpoint import Checkpoint
-from graf_utils._checks import in_order, nearest
+from graf_utils._checks import in_order, nearest, whole_number
 from graf_utils._keys import NotKeyable, digest
-from graf_utils._parallel import unordered
+from graf_utils._parallel import torch_alone, torch_lock, unordered
 from graf_utils.networks import Builder
-from graf_utils.networks.builder import whole_number
 from graf_utils.proxies import BUILT_IN, PROXIES, Run, seed_of
 from graf_utils.registry import data_path
 from graf_utils.spaces import SearchSpace, get_space
@@ -126,7 +124,7 @@ def score_network(
     seed = whole_number("random_state", random_state, -(2**63), 2**63 - 1)
     images, labels = _batch(batch)
     functions, device = _proxies(proxies), _device(device)
-    with _ONE_AT_A_TIME, torch.enable_grad():
+    with torch_lock(), torch.enable_grad():
         return _measure(network, images, labels, functions, device, seed)
 
 
@@ -183,7 +181,7 @@ def score(
     The weights of an architecture depend on `random_state` and the architecture only, and each
     process computes on one thread: the scores on a CPU are the same bits in any order and with
     any number of processes. The calling process looks up proxies, operations and the skeleton of
-    the networks, and sends them along: what is registered there counts, not what a worker has.
+    the networks, and sends them along: its own `PROXIES` and `OPERATIONS` count, not a worker's.
 
     Parameters
     ----------
@@ -214,7 +212,7 @@ def score(
     progress : bool
         Show a progress bar.
     operations : mapping of str to callable, optional
-        Operations that take the place of the registered ones, as in `build_network`.
+        Operations that take the place of those of the space, as in `build_network`.
     **network
         ``width, cells, classes`` of `build_network`.
 
@@ -256,10 +254,6 @@ def score(
     return pd.DataFrame([{"architecture": code, **rows[code]} for code in codes])
 
 
-# Torch's random state and number of threads belong to the process, as do the seconds.
-_ONE_AT_A_TIME = threading.RLock()
-
-
 def _score_one(
     code: tuple[Any, ...],
     build: Builder,
@@ -270,16 +264,15 @@ def _score_one(
     random_state: int,
 ) -> dict[str, Any]:
     """The row of one architecture, in whatever process this is."""
-    with _ONE_AT_A_TIME, _the_same_torch():
+    with torch_alone(), _default_torch():
         seed = seed_of(random_state, build.space.name, code)
         return _measure(build(code, seed), images, labels, functions, device, seed)
 
 
 @contextlib.contextmanager
-def _the_same_torch() -> Iterator[None]:
+def _default_torch() -> Iterator[None]:
     """Set what the caller may have set in its own process and a worker does not know of."""
-    threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
-    torch.set_num_threads(1)  # the order of a sum depends on the number of threads
+    dtype = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)
     try:
         with (
@@ -290,7 +283,6 @@ def _the_same_torch() -> Iterator[None]:
         ):
             yield
     finally:
-        torch.set_num_threads(threads)
         torch.set_default_dtype(dtype)
 
 

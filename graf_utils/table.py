@@ -43,7 +43,7 @@ class Table:
 
     Attributes
     ----------
-    codes : ndarray of shape (n_architectures, code_length), int8
+    codes : ndarray of shape (n_architectures, code_length), `code_dtype` of the space
         The architectures as codes of their space, read-only.
     targets, proxies : DataFrame of float
         Indexed by row number.
@@ -238,7 +238,7 @@ class Table:
         Parameters
         ----------
         rows : slice, sequence of int, or mask
-            Row numbers in the order wanted, or one boolean per row.
+            Row numbers in their new order, or one boolean per row.
 
         Returns
         -------

@@ -67,11 +67,11 @@ def _is_a_known_gap(reason):
     index = Path(DATA_DIR, "index.csv")
     if not table or not index.is_file():
         return False
-    from graf_utils.registry import own_registry
+    from graf_utils.registry import book_registry
 
     with index.open(encoding="utf8", newline="") as lines:
         here = {row["path"]: row["in_this_folder"] == "yes" for row in csv.DictReader(lines)}
-    registry = own_registry()
+    registry = book_registry()
     description = registry.tables.get((table[1], "paper"))
     files = registry.table_files(description) if description else []
     return any(not here.get(file, True) for file in files)

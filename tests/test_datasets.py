@@ -28,7 +28,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from graf_utils import datasets
+from graf_utils import datasets, results
 from graf_utils import registry as store
 from graf_utils.datasets import list_tables, load_table
 from graf_utils.registry import DataError, Registry, data_path, download, fetch
@@ -184,7 +184,9 @@ def test_package_code_never_unpickles_or_evaluates():
 def test_unknown_names_and_sources():
     with pytest.raises(ValueError, match="name='nb201-cifar-10' is not a table.*'nb201-cifar10'"):
         load_table("nb201-cifar-10")
-    with pytest.raises(ValueError, match="source='papers' must be .*Did you mean 'paper'"):
+    with pytest.raises(
+        ValueError, match="source='papers' is unknown; it must be .*Did you mean 'paper'"
+    ):
         load_table("nb201-cifar10", source="papers")
     with pytest.raises(ValueError, match=r"exists only as \['paper'\]. Use source='auto'"):
         load_table("nb201-robustness", source="embedded")
@@ -206,15 +208,15 @@ def test_list_tables_says_what_can_be_loaded_offline(tmp_path, monkeypatch):
 
 def test_write_table_is_whole_or_not_at_all(tmp_path):
     frame, path = pd.DataFrame({"a": [1.5, 2.5], "b": ["x", "y"]}), tmp_path / "t.parquet"
-    store.write_table(frame, path, recipe="by hand")
+    results.write_table(frame, path, recipe="by hand")
     pd.testing.assert_frame_equal(pd.read_parquet(path), frame)
     facts = json.loads(pq.read_schema(path).metadata[b"provenance"])
     assert facts["recipe"] == "by hand"
     assert facts["versions"]["numpy"] == np.__version__
-    assert facts["processor"] == store.processor()
+    assert facts["processor"] == results.processor()
     before = path.read_bytes()
     with pytest.raises(Exception, match="object"):
-        store.write_table(pd.DataFrame({"a": [object()]}), path)
+        results.write_table(pd.DataFrame({"a": [object()]}), path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 

@@ -160,7 +160,7 @@ def test_repeats_are_refused_and_the_remedy_works():
     options = {"methods": "impurity", "train_size": 60, "data_seeds": 1}
     with pytest.raises(ValueError, match="holds 30 architectures again"):
         importances(table, "y", "op-count", FOREST, **options)
-    once = table.subset(np.unique(table.codes, axis=0, return_index=True)[1])
+    once = table.drop_duplicates()
     assert len(importances(once, "y", "op-count", FOREST, **options)) == 5
 
 

@@ -14,7 +14,8 @@ import pytest
 
 from graf_utils import _files
 from graf_utils._files import replacing, sweep, write_text
-from graf_utils.registry import DataError, write_table
+from graf_utils.registry import DataError
+from graf_utils.results import write_table
 
 
 def listing(folder):
@@ -177,7 +178,7 @@ def test_a_table_whose_writer_is_killed(tmp_path):
     file = tmp_path / "t.parquet"
     setup = f"""
 import numpy as np, pandas as pd
-from graf_utils.registry import write_table
+from graf_utils.results import write_table
 frame = pd.DataFrame(np.random.default_rng(0).normal(size=(100_000, 5)), columns=list("abcde"))
 write_table(frame, {str(file)!r})
 """

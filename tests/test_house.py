@@ -44,7 +44,7 @@ SHARED_STRINGS: dict[tuple[str, str], str] = {
     ("plots", "plain"): "an operation of the macro space, by which lines are styled",
     ("plots", "op_count"): "read aloud as 'count' on an axis",
     ("registry", "path"): "a key of the registry's entries",
-    ("registry", "shap"): "the package whose version is written beside results",
+    ("results", "shap"): "the package whose version is written beside results",
     ("spaces", "plain"): "an operation of a benchmark that is called so",
     ("spaces", "nb301"): "another name of a space, and of a table",
     **dict.fromkeys(

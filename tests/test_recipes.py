@@ -13,8 +13,16 @@ from recipes import load_recipe
 
 from graf_utils import results as store
 from graf_utils._keys import NotKeyable
-from graf_utils.registry import DataError, conditions, data_path, processor, write_table
-from graf_utils.results import forbid_loss, kept, merge_results, provenance_of
+from graf_utils.registry import DataError, data_path
+from graf_utils.results import (
+    conditions,
+    forbid_loss,
+    kept,
+    merge_results,
+    processor,
+    provenance_of,
+    write_table,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPES = sorted(data_path("recipes").glob("*.py"))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from graf_utils.datasets import load_table
 from graf_utils.evaluation import evaluate
-from graf_utils.registry import write_table
+from graf_utils.results import write_table
 
 OUTPUT = Path(__file__).resolve().parents[2] / "data" / "results" / "paper_chain.parquet"
 TRAIN_SIZES = (32, 128, 1024)

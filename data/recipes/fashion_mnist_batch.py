@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from graf_utils import fashion_mnist
-from graf_utils.registry import write_table
+from graf_utils.results import write_table
 
 OUTPUT = Path(__file__).resolve().parents[1] / "fashion_mnist_batch.parquet"
 SEED, SIZE = 0, 128

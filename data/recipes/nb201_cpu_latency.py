@@ -45,8 +45,8 @@ from graf_utils._files import write_text
 from graf_utils._keys import digest
 from graf_utils.datasets import load_table
 from graf_utils.networks import OPERATIONS, EdgeCell, build_network
-from graf_utils.registry import DataError, processor, write_table
-from graf_utils.results import kept
+from graf_utils.registry import DataError
+from graf_utils.results import kept, processor, write_table
 from graf_utils.spaces import get_space
 
 ROOT = Path(__file__).resolve().parents[2]

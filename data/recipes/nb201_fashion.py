@@ -46,8 +46,7 @@ from graf_utils._keys import digest
 from graf_utils._store import Store
 from graf_utils.networks import build_network
 from graf_utils.proxies import seed_of
-from graf_utils.registry import conditions, write_table
-from graf_utils.results import forbid_loss, merge_results
+from graf_utils.results import conditions, forbid_loss, merge_results, write_table
 from graf_utils.spaces import get_space
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -20,8 +20,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from graf_utils.registry import write_table
-from graf_utils.results import forbid_loss
+from graf_utils.results import forbid_loss, write_table
 from graf_utils.scoring import image_batch, score
 from graf_utils.spaces import get_space
 

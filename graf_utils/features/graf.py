@@ -471,27 +471,27 @@ class GRAF(TransformerMixin, BaseEstimator):
         """Compute columns from a table of each family over all patterns of edges in a set."""
         if not chosen:
             return
-        n_edges = len(batch.edges)
         tables, members = {}, {}
         for j in chosen:
             family = columns[j].family
             members.setdefault(columns[j].group, []).append(j)
             if family.name not in tables:
-                bits = (np.arange(2**n_edges)[:, None] >> np.arange(n_edges)) & 1
-                ends = batch.inputs, batch.output
-                patterns = GraphBatch(
-                    ("outside", "inside"), batch.n_nodes, batch.edges, bits, *ends
-                )
-                inside = np.array([[False, True]])
-                values = family.compute(patterns, batch.inputs[0], inside, self.variant)
-                tables[family.name] = self._stored(values.ravel(), family.name)
+                tables[family.name] = self._pattern_table(batch, family)
         for rows in _chunks(len(batch), self._chunk_size()):
-            for group, pattern in zip(
-                members, _patterns(batch.edge_ops[rows], list(members)), strict=True
-            ):
-                for j in members[group]:
+            patterns = _patterns(batch.edge_ops[rows], list(members))
+            for positions, pattern in zip(members.values(), patterns, strict=True):
+                for j in positions:
                     table = tables[columns[j].family.name]
                     table.take(pattern, out=features[j, rows], mode="clip")
+
+    def _pattern_table(self, batch: GraphBatch, family: Family) -> NDArray[Any]:
+        """A family's value for each pattern of edges in a set, by the number of the pattern."""
+        n_edges, ends = len(batch.edges), (batch.inputs, batch.output)
+        bits = (np.arange(2**n_edges)[:, None] >> np.arange(n_edges)) & 1
+        patterns = GraphBatch(("outside", "inside"), batch.n_nodes, batch.edges, bits, *ends)
+        inside = np.array([[False, True]])
+        values = family.compute(patterns, batch.inputs[0], inside, self.variant)
+        return self._stored(values.ravel(), family.name)
 
     def _stored(self, values: NDArray[Any], family: str) -> NDArray[Any]:
         """Values in the type of the feature matrix; an integer type must hold them exactly."""

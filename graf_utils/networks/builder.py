@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import inspect
-import operator
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
-from graf_utils._checks import nearest
+from graf_utils._checks import nearest, whole_number
 from graf_utils.networks.darts_cells import DARTS_OPERATIONS, darts_network
 from graf_utils.networks.edge_cells import OPERATIONS, nb201_network, tnb101_micro_network
 from graf_utils.networks.node_cells import NODE_OPERATIONS, nb101_network
 from graf_utils.spaces import DARTS, NB101, NB201, CellSpace, SearchSpace, TNB101Micro, get_space
 
-__all__ = ["NETWORKS", "Builder", "Skeleton", "build_network", "whole_number"]
+__all__ = ["NETWORKS", "Builder", "Skeleton", "build_network"]
 
 
 class Skeleton(NamedTuple):
@@ -199,37 +198,6 @@ def build_network(
         in_channels=in_channels,
     )
     return build(architecture, random_state)
-
-
-def whole_number(argument: str, value: Any, low: int, high: int | None = None) -> int:
-    """Read a whole number, of Python or of numpy.
-
-    Parameters
-    ----------
-    argument : str
-        Name of the argument, for the message.
-    value : int
-    low, high : int
-        Smallest and, unless it is None, largest number allowed.
-
-    Returns
-    -------
-    int
-
-    Raises
-    ------
-    ValueError
-        It is not a whole number, or out of range.
-    """
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = None
-    range_ = f"of at least {low}" if high is None else f"from {low} to {high}"
-    too_large = number is not None and high is not None and number > high
-    if isinstance(value, bool) or number is None or number < low or too_large:
-        raise ValueError(f"{argument}={value!r} must be a whole number {range_}.")
-    return number
 
 
 def _skeleton(space: SearchSpace) -> Skeleton | Callable[..., nn.Sequential]:

@@ -115,8 +115,8 @@ def tau_curves(
     ax = new_axes(ax)
     levels = list(dict.fromkeys(results[hue]))
     for level in levels:
-        chosen = results[results[hue] == level].groupby("train_size")["kendall_tau"]
-        mean, half = mean_interval(chosen)
+        tau = results[results[hue] == level].groupby("train_size")["kendall_tau"]
+        mean, half = mean_interval(tau)
         style = look(level, levels)
         options = style.line | {"marker": style.marker, "capsize": 3} | kwargs
         ax.errorbar(mean.index, mean, yerr=half, **options)
@@ -168,13 +168,13 @@ def target_dots(
     ax = new_axes(ax)
     levels = list(dict.fromkeys(results[rows]))
     present = list(dict.fromkeys(results["encoding"]))
-    shown = present if order is None else [name for name in order if name in present]
-    step = min(0.14, 0.8 / len(shown))
-    for k, encoding in enumerate(shown):
+    names = present if order is None else [name for name in order if name in present]
+    step = min(0.14, 0.8 / len(names))
+    for k, encoding in enumerate(names):
         tau = results[results["encoding"] == encoding].groupby(rows)["kendall_tau"]
         mean, half = (series.reindex(levels) for series in mean_interval(tau))
-        y = np.arange(len(levels)) + step * (k - (len(shown) - 1) / 2)
-        style = look(encoding, shown)
+        y = np.arange(len(levels)) + step * (k - (len(names) - 1) / 2)
+        style = look(encoding, names)
         ax.errorbar(mean, y, xerr=half, fmt="none", capsize=2, linewidth=1, ecolor=style.color)
         ax.plot(mean, y, markersize=6, **style.dots)
     if marks is not None:
@@ -188,10 +188,10 @@ def target_dots(
 
 def _draw_marks(ax: Axes, marks: pd.Series, levels: list[Any]) -> None:
     """Draw a black bar in each row that has a number; rows are found by name."""
-    strangers = [name for name in marks.index if name not in levels]
-    if strangers or not marks.index.is_unique:
+    unknown = [name for name in marks.index if name not in levels]
+    if unknown or not marks.index.is_unique:
         raise ValueError(
-            f"marks must name rows of the figure, each once: {strangers or list(marks.index)} is "
+            f"marks must name rows of the figure, each once: {unknown or list(marks.index)} is "
             f"not among {levels}, or is repeated. Rename its index to them."
         )
     at = marks.reindex(levels)

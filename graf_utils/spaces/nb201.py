@@ -57,20 +57,16 @@ class NB201(CellSpace):
                     else f", a tuple like {self._example()!r}."
                 )
             )
-        nodes = text.strip().split("+")
-        listed = [_EDGE.findall(node) for node in nodes]
+        listed = [_EDGE.findall(node) for node in text.split("+")]
         sources = [[read_number(source) for _, source in node] for node in listed]
         if sources != [[0], [0, 1], [0, 1, 2]]:
             raise ValueError(
                 f"{text!r} has edges from {sources}; a NAS-Bench-201 cell has one edge into node "
                 f"2, two into node 3 and three into node 4, as in {shape!r}."
             )
-        names = [op for node in listed for op, _ in node]
-        ids = [self._operation_id(op) for op in names]
-        if (
-            "+".join(f"|{'|'.join(f'{o}~{s}' for o, s in node)}|" for node in listed)
-            != text.strip()
-        ):
+        ids = [self._operation_id(op) for node in listed for op, _ in node]
+        nodes = ["|".join(f"{op}~{source}" for op, source in node) for node in listed]
+        if "+".join(f"|{node}|" for node in nodes) != text.strip():
             raise ValueError(
                 f"{text!r} has characters between its edges that do not belong there; write it "
                 f"as {shape!r}."

@@ -247,16 +247,8 @@ class BRPNASRegressor(RegressorMixin, BaseEstimator):
 
     def _train(self, data: PackedGraphs, y: Tensor, rng: np.random.RandomState) -> None:
         """Fit a new network; keep the weights of the best epoch where networks are held out."""
-        held, train = self._hold_out(len(y), rng)
-        self.model_ = GraphEncoder(
-            data.first.shape[2],
-            data.extra.shape[1],
-            self.n_hidden,
-            self.n_layers,
-            self.dropout,
-            self.conv,
-            self.head,
-        ).to(self.device)
+        held_out, train = self._hold_out(len(y), rng)
+        self.model_ = self._new_network(data)
         optimizer = torch.optim.AdamW(
             self.model_.parameters(),
             self.learning_rate,
@@ -268,8 +260,8 @@ class BRPNASRegressor(RegressorMixin, BaseEstimator):
         for epoch in range(self.n_epochs):
             loss = self._epoch(data, y, train, optimizer)
             schedule.step()
-            if len(held):
-                loss = self._held_out_loss(data, y, held)
+            if len(held_out):
+                loss = self._held_out_loss(data, y, held_out)
             if not math.isfinite(loss):
                 raise ValueError(
                     f"the loss is {loss} in epoch {epoch + 1}: the training diverges with "
@@ -277,7 +269,7 @@ class BRPNASRegressor(RegressorMixin, BaseEstimator):
                 )
             self.history_.append(loss)
             since = epoch - int(np.argmin(self.history_))
-            if len(held) and since == 0:
+            if len(held_out) and since == 0:
                 state = self.model_.state_dict()
                 best = {name: value.clone() for name, value in state.items()}
             if epoch >= self.min_epochs and since >= self.patience:
@@ -292,6 +284,18 @@ class BRPNASRegressor(RegressorMixin, BaseEstimator):
             n_held = min(max(2, round(self.validation_fraction * n)), n - 2)
         order = torch.as_tensor(rng.permutation(n), device=self.device)
         return order[:n_held], order[n_held:]
+
+    def _new_network(self, data: PackedGraphs) -> GraphEncoder:
+        """A network with fresh weights for graphs and features like these."""
+        return GraphEncoder(
+            data.first.shape[2],
+            data.extra.shape[1],
+            self.n_hidden,
+            self.n_layers,
+            self.dropout,
+            self.conv,
+            self.head,
+        ).to(self.device)
 
     def _epoch(
         self, data: PackedGraphs, y: Tensor, train: Tensor, optimizer: torch.optim.Optimizer
@@ -309,11 +313,11 @@ class BRPNASRegressor(RegressorMixin, BaseEstimator):
             losses.append(float(loss.detach()))
         return sum(losses) / len(losses)
 
-    def _held_out_loss(self, data: PackedGraphs, y: Tensor, held: Tensor) -> float:
+    def _held_out_loss(self, data: PackedGraphs, y: Tensor, rows: Tensor) -> float:
         """The loss on the networks that are held out."""
         self.model_.eval()
         with torch.no_grad():
-            return float(self._loss(data, y, held))
+            return float(self._loss(data, y, rows))
 
     def _loss(self, data: PackedGraphs, y: Tensor, rows: Tensor) -> Tensor:
         """The loss of the head on some networks."""
@@ -341,9 +345,7 @@ class BRPNASRegressor(RegressorMixin, BaseEstimator):
         _checks.choice("head", self.head, ("unary", "binary"))
         _checks.choice("conv", self.conv, ("gcn", "gin", "mlp"))
         for name in ("n_layers", "n_hidden", "n_epochs", "batch_size"):
-            value = getattr(self, name)
-            if not isinstance(value, int | np.integer) or value < 1:
-                raise ValueError(f"{name}={value!r} must be a whole number, at least 1.")
+            _checks.whole_number(name, getattr(self, name), 1)
         for name in ("dropout", "validation_fraction"):
             value = getattr(self, name)
             if not isinstance(value, int | float | np.number) or not 0 <= value < 1:
