@@ -56,6 +56,8 @@ def rank_correlations(scores: pd.DataFrame, target: Any, groups: Any = None) -> 
             )
     parts: dict[Any, NDArray[np.bool_]] = {"all": np.ones(len(scores), dtype=bool)}
     if groups is not None:
+        if isinstance(groups, list | tuple):  # as text a missing label would be one like any other
+            groups = np.array(groups, dtype=object)
         parts |= _masks(_one_per_row("groups", groups, scores))
     rows = []
     for group, mask in parts.items():
