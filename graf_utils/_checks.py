@@ -151,12 +151,19 @@ def named(argument: str, value: Any) -> list[tuple[str, Any]]:
     items = list(value) if _is_list(value) else [value]
     if not items:
         raise ValueError(f"{argument}={short(value)} is empty; give at least one.")
+    plain = [item for item in items if _is_plain(item)]
+    if plain:
+        raise ValueError(
+            f"{argument} lists {short(plain[0])}, which is neither a name nor an object. "
+            f"Numbers are one object as an array, {argument}=np.array(...); pairs of a name and an "
+            f"object are written as a mapping, {argument}={{name: object}}."
+        )
     pairs = [(_name_of(item), item) for item in items]
     listed = [name for name, _ in pairs]
     if len(set(listed)) < len(listed) and not all(isinstance(item, str) for item in items):
         raise ValueError(
-            f"{argument} has several objects of one name: {listed}. Name them in a mapping, such "
-            f"as {argument}={{'first': ..., 'second': ...}}."
+            f"{argument} has several objects of one name: {short(listed)}. Name them in a mapping, "
+            f"such as {argument}={{'first': ..., 'second': ...}}."
         )
     _each_once(argument, listed)
     return pairs
@@ -167,6 +174,11 @@ def _is_list(value: Any) -> bool:
     if isinstance(value, np.ndarray):
         return value.ndim == 1 and value.dtype.kind in "UOT"
     return isinstance(value, list | tuple | Set | KeysView | ValuesView | Iterator | pd.Index)
+
+
+def _is_plain(item: Any) -> bool:
+    """Whether an item of a list is a number or a list itself, and so nothing that has a name."""
+    return isinstance(item, int | float | complex | np.number | list | tuple)
 
 
 def _name_of(item: Any) -> str:
@@ -290,7 +302,7 @@ def aligned(what: str, value: Any, index: pd.Index, to: str) -> Any:
         return value
     numbers = pd.RangeIndex(len(index))
     both_keys = not value.index.equals(numbers) and not index.equals(numbers)
-    if both_keys and value.index.is_unique and index.is_unique and index.isin(value.index).all():
+    if both_keys and value.index.is_unique and index.is_unique and _among(index, value.index):
         return value.loc[index]
     raise ValueError(
         f"the index of {what} begins with {short(value.index[:3].tolist())}, that of {to} with "
@@ -299,12 +311,17 @@ def aligned(what: str, value: Any, index: pd.Index, to: str) -> Any:
     )
 
 
+def _among(labels: pd.Index, others: pd.Index) -> bool:
+    """Whether all labels are among others; those of several levels only among such."""
+    return labels.nlevels == others.nlevels and bool(labels.isin(others).all())
+
+
 def _remedy(what: str, labels: pd.Index, index: pd.Index, to: str) -> str:
     """What to write where two indices do not fit: if rows agree as they stand, and if not."""
     numbers = pd.RangeIndex(len(index))
     if index.equals(numbers):
         remedy = f"write .reset_index(drop=True) behind {what}. "
-        if labels.is_unique and labels.isin(numbers).all():
+        if labels.is_unique and _among(labels, numbers):
             return remedy + f"If the labels are row numbers of {to}, write .sort_index() there."
         return remedy + (
             "If the labels are names, write .loc[names].reset_index(drop=True) there, with the "
@@ -312,7 +329,7 @@ def _remedy(what: str, labels: pd.Index, index: pd.Index, to: str) -> str:
         )
     if labels.equals(numbers):
         remedy = f"write .reset_index(drop=True) behind {to}. "
-        if index.is_unique and index.isin(numbers).all():
+        if index.is_unique and _among(index, numbers):
             return remedy + (
                 f"If the labels of {to} are row numbers of {what}, write {what}.loc[{to}.index]."
             )

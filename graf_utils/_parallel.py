@@ -18,7 +18,6 @@ from typing import Any
 import joblib
 import numpy as np
 from joblib.parallel import get_active_backend
-from numpy.typing import NDArray
 
 __all__ = ["predict_in_order", "torch_alone", "torch_lock", "unordered"]
 
@@ -61,7 +60,7 @@ def torch_alone() -> Iterator[None]:
             torch.set_num_threads(threads)
 
 
-def predict_in_order(model: Any, X: Any) -> NDArray[np.float64]:
+def predict_in_order(model: Any, X: Any) -> Any:
     """Predict without parallel jobs, so that the sum over the trees of a forest has one order.
 
     scikit-learn adds up the trees of a forest as they end, so that with ``n_jobs=2`` the last bits
@@ -74,10 +73,11 @@ def predict_in_order(model: Any, X: Any) -> NDArray[np.float64]:
 
     Returns
     -------
-    ndarray of shape (n,), or (n, n_targets)
+    object
+        What the model returns; of most, an array of shape (n,) or (n, n_targets).
     """
     with joblib.parallel_config("sequential"):
-        return np.asarray(model.predict(X), dtype=float)
+        return model.predict(X)
 
 
 def unordered(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,10 @@ class Store:
     """
 
     def __init__(self, folder: str | Path, numbers: dict[str, tuple[float, float]]) -> None:
+        if not isinstance(folder, str | os.PathLike) or not os.fspath(folder):
+            raise ValueError(
+                f"cache={folder!r} must be the path of a folder, such as cache='fits', or None."
+            )
         self.folder, self.numbers = Path(folder).resolve(), numbers
         try:
             self.folder.mkdir(parents=True, exist_ok=True)

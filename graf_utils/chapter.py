@@ -112,6 +112,11 @@ class Chapter:
         Table
             The same.
         """
+        if not all(hasattr(table, name) for name in ("name", "source", "codes")):
+            raise ValueError(
+                f"table is {type(table).__name__}; it must be a Table. Write "
+                "page.use(load_table(name))."
+            )
         description = f"`{table.name}` ({table.source} source, {len(table):,} networks)"
         if description not in self._data:
             self._data.append(description)
@@ -130,7 +135,7 @@ class Chapter:
         ValueError
             A heading, a directive or ``{glue}`` is in the text: see the rules of the module.
         """
-        text = "\n".join(lines)
+        text = _joined("lines", lines)
         _refuse(text)
         _show_markdown(_rendered(text))
 
@@ -172,7 +177,7 @@ class Chapter:
         question, answer : str
             Markdown, as in `say`; numbers in them follow the parameters.
         """
-        _refuse(question + "\n\n" + answer)
+        _refuse(_joined("question, answer", (question, "", answer)))
         if question not in self._exercises:  # a cell that is run again keeps its numbers
             self._exercises.append(question)
         number = self._exercises.index(question) + 1
@@ -189,7 +194,7 @@ class Chapter:
         *answer : str
             Lines of Markdown, as in `say`: the answer to the chapter's question with its number.
         """
-        text = "\n".join(answer)
+        text = _joined("answer", answer)
         _refuse(text)
         seconds = time.perf_counter() - self._start
         glue(run_seconds=seconds)
@@ -267,6 +272,17 @@ def _outside_code(
         parts.append(change_role(first) if is_role else first.group())
         end = first.end()
     return "".join(parts) + change(text[end:])
+
+
+def _joined(what: str, lines: tuple[Any, ...]) -> str:
+    """The lines of a text; an error if one is something else, such as a number or a list."""
+    for line in lines:
+        if not isinstance(line, str):
+            raise ValueError(
+                f"{what}: {line!r:.80} is {type(line).__name__}; pass text. Numbers come in by "
+                "f-strings, and several lines as several arguments: page.say(*lines)."
+            )
+    return "\n".join(lines)
 
 
 def _refuse(text: str) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from graf_utils import _files
+from graf_utils import _checks, _files
 
 __all__ = [
     "VERDICTS",
@@ -127,7 +127,7 @@ def check(
     precision : float, optional
         Instead of a tolerance: the unit of the last digit in the source, 0.001 for ".845". Half of
         it is what rounding, or reading off a figure, can hide.
-    standard_error : float or mapping of name to float, optional
+    standard_error : float, or mapping (or Series) of name to float, optional
         Instead of a tolerance, with `precision` or alone: the standard error of our mean over
         seeds. The tolerance is half the precision plus 1.96 standard errors.
     holds : bool, or mapping (or Series, or sequence, or frame) of bool, optional
@@ -163,17 +163,18 @@ def check(
     'by 0.001'
     """
     _check_texts(id=id, claim=claim, where=where, reason=reason)
+    (digits,) = _checks.whole_numbers("digits", digits, 0, 15, "decimals")
     widths = (tolerance, precision, standard_error)
     if holds is not None:
         parts, margin, missed = _compare_words(id, holds, widths)
     elif ours is not None:
         parts, margin, missed = _compare_figures(id, paper, ours, widths, digits)
-    elif reason:
+    elif reason.strip():
         parts, margin, missed = {}, "", ""
     else:
         raise ValueError(f"claim {id!r}: nothing to compare. Pass ours, holds, or the reason.")
     verdict = _verdict(id, parts, decisive) if parts else UNTESTED
-    figures = _show(paper, digits), _show(ours, digits)
+    figures = _shown(id, "paper", paper, digits), _shown(id, "ours", ours, digits)
     return Claim(id, claim, where, *figures, margin, verdict, missed, reason)
 
 
@@ -204,7 +205,7 @@ def _compare_figures(
 
 def _check_texts(**texts: Any) -> None:
     for name, text in texts.items():
-        if not isinstance(text, str) or not (text or name == "reason"):
+        if not isinstance(text, str) or not (text.strip() or name == "reason"):
             raise ValueError(f"{name}={text!r} of a claim must be a text that says something.")
 
 
@@ -301,16 +302,18 @@ def _figures(id: str, paper: Any, ours: Any) -> tuple[dict[Any, float], dict[Any
 def _numbers(id: str, argument: str, values: Any) -> dict[Any, float]:
     """One number, or a mapping of numbers, by name."""
     named = isinstance(values, Mapping) or (hasattr(values, "items") and _ndim(values) == 1)
-    figures = {}
-    for name, value in dict(values.items()).items() if named else [("", values)]:
+    figures: dict[Any, float] = {}
+    for name, value in list(values.items()) if named else [("", values)]:
+        if name in figures:
+            raise ValueError(f"claim {id!r}: {argument} has two figures {name!r}. Name them apart.")
         try:
             if isinstance(value, str) or _is_bool(value):
                 raise TypeError
             figures[name] = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise ValueError(
-                f"claim {id!r}: {argument}={value!r} is not a number. Pass a number or a mapping "
-                "of name to number; for a statement in words, pass holds."
+                f"claim {id!r}: {argument}={value!r:.80} is not a number. Pass a number or a "
+                "mapping of name to number; for a statement in words, pass holds."
             ) from None
     return figures
 
@@ -329,7 +332,8 @@ def _margins(
         margin = _width(id, "tolerance", tolerance)
         return dict.fromkeys(names, margin), f"± {margin:g}"
     rounding = 0.0 if precision is None else _width(id, "precision", precision) / 2
-    by_name = standard_error if isinstance(standard_error, Mapping) else None
+    is_named = isinstance(standard_error, Mapping) or hasattr(standard_error, "items")
+    by_name = dict(standard_error.items()) if is_named else None
     if by_name is not None and set(by_name) != set(names):
         raise ValueError(
             f"claim {id!r}: standard_error names {list(by_name)}, paper {names}. Use the same."
@@ -380,7 +384,7 @@ class Ledger:
     Raises
     ------
     ValueError
-        The name of the chapter is no plain file name.
+        The name of the chapter is no plain file name, or the folder cannot be written.
     """
 
     def __init__(self, chapter: str, folder: str | os.PathLike[str] | None = None) -> None:
@@ -391,9 +395,15 @@ class Ledger:
             )
         self.chapter = chapter
         folder = folder if folder is not None else os.environ.get("GRAF_LEDGER_DIR")
-        self._file = Path(folder) / f"{chapter}.json" if folder else None
         self.claims: list[Claim] = []
-        self._write()
+        try:
+            self._file = Path(folder) / f"{chapter}.json" if folder else None
+            self._write()
+        except (OSError, TypeError) as error:
+            raise ValueError(
+                f"folder={folder!r} cannot hold the ledger ({error}). Pass a folder that can be "
+                "written, or None."
+            ) from error
 
     def check(self, id: str, claim: str, **arguments: Any) -> Claim:
         """Check a claim and keep the result.
@@ -452,7 +462,7 @@ def read_ledger(folder: str | os.PathLike[str] | None = None, chapters: Iterable
     ----------
     folder : path, optional
         By default ``GRAF_LEDGER_DIR``; without either there are no claims.
-    chapters : iterable of str
+    chapters : str or iterable of str
         Chapters that must have a file there, with or without claims.
 
     Returns
@@ -463,11 +473,18 @@ def read_ledger(folder: str | os.PathLike[str] | None = None, chapters: Iterable
     Raises
     ------
     ValueError
-        The file of one of `chapters` is missing, or a file does not hold what a `Ledger` writes.
+        There is no such folder, the file of one of `chapters` is missing, or a file does not hold
+        what a `Ledger` writes.
     """
     import pandas as pd
 
     folder = folder if folder is not None else os.environ.get("GRAF_LEDGER_DIR")
+    chapters = [chapters] if isinstance(chapters, str) else chapters
+    if folder and not Path(folder).is_dir():
+        raise ValueError(
+            f"the ledger {str(folder)!r} is no folder that is there. Build the book, which makes "
+            "it, or name the folder that GRAF_LEDGER_DIR has named."
+        )
     files = sorted(Path(folder).glob("*.json")) if folder else []
     missing = sorted(set(chapters) - {file.stem for file in files})
     if missing:
@@ -480,7 +497,7 @@ def _read_file(file: Path) -> list[dict[str, str]]:
     """The claims of one file of the ledger, checked."""
     try:
         rows = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):  # not JSON, not UTF-8
+    except (OSError, ValueError, RecursionError):  # not readable, not JSON, not UTF-8
         rows = None
     whole = isinstance(rows, list) and all(
         isinstance(row, dict)
@@ -488,8 +505,10 @@ def _read_file(file: Path) -> list[dict[str, str]]:
         and all(isinstance(text, str) for text in row.values())
         and row["verdict"] in VERDICTS
         and row["chapter"] == file.stem
+        and row["id"]
         for row in rows
     )
+    whole = whole and len({row["id"] for row in rows}) == len(rows)
     if not whole:
         raise ValueError(f"{file} is not the ledger of a chapter. {_remedy(file.parent)}")
     return rows
@@ -573,6 +592,17 @@ def _board_row(row: Mapping[str, str]) -> str:
         missed + text["reason"],
     )
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+
+def _shown(id: str, argument: str, value: Any, digits: int) -> str:
+    """Write figures for the box; an error that names what is no figure and no text."""
+    try:
+        return _show(value, digits)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"claim {id!r}: {argument}={value!r:.80} cannot be shown. Pass a number, a text, or a "
+            "mapping of name to these."
+        ) from None
 
 
 def _show(value: Any, digits: int) -> str:

@@ -37,7 +37,8 @@ def rank_correlations(scores: pd.DataFrame, target: Any, groups: Any = None) -> 
     Raises
     ------
     ValueError
-        The scores are no frame, or the lengths or the labels do not fit.
+        The scores are no frame or no numbers, the lengths or the labels do not fit, a row has no
+        group, or a group is called ``"all"``.
     """
     if not isinstance(scores, pd.DataFrame):
         raise ValueError(
@@ -47,10 +48,17 @@ def rank_correlations(scores: pd.DataFrame, target: Any, groups: Any = None) -> 
     values = _checks.numbers_of(_one_per_row("target", target, scores))
     if values is None:
         raise ValueError("target holds text or dates; it must be one number per row.")
+    for score, column in scores.items():
+        if _checks.numbers_of(column.array) is None and not _is_nullable(column):
+            raise ValueError(
+                f"score {score!r} holds {column.dtype}, which is ordered as text or not at all; it "
+                "must hold numbers. Convert it with pd.to_numeric, or drop it."
+            )
     parts: dict[Any, NDArray[np.bool_]] = {"all": np.ones(len(scores), dtype=bool)}
     if groups is not None:
-        labels = _one_per_row("groups", groups, scores)
-        parts |= {group: labels == group for group in np.unique(labels).tolist()}
+        if isinstance(groups, list | tuple):  # as text a missing label would be one like any other
+            groups = np.array(groups, dtype=object)
+        parts |= _masks(_one_per_row("groups", groups, scores))
     rows = []
     for group, mask in parts.items():
         ranks, target_rank = scores[mask].rank(), pd.Series(values[mask]).rank().to_numpy()
@@ -59,6 +67,34 @@ def rank_correlations(scores: pd.DataFrame, target: Any, groups: Any = None) -> 
             rho = np.corrcoef(column, target_rank)[0, 1] if defined else np.nan
             rows.append({"score": score, "group": group, "n": int(mask.sum()), "spearman": rho})
     return pd.DataFrame(rows)
+
+
+def _is_nullable(column: pd.Series) -> bool:
+    """Whether a column holds numbers of pandas' own types, with pd.NA where one is missing."""
+    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_complex_dtype(column)
+
+
+def _masks(labels: NDArray[Any]) -> dict[Any, NDArray[np.bool_]]:
+    """The rows of each group by its label, sorted."""
+    if pd.isna(labels).any():
+        row = int(np.flatnonzero(pd.isna(labels))[0])
+        raise ValueError(
+            f"groups has no label in row {row}. Give every row one, for example with "
+            "pd.Series(groups).fillna('none'), or drop those rows."
+        )
+    try:
+        ordered = np.unique(labels).tolist()
+    except TypeError:
+        raise ValueError(
+            "groups holds labels of several types, which have no order. Write "
+            "[str(group) for group in groups]."
+        ) from None
+    if "all" in ordered:
+        raise ValueError(
+            "groups holds 'all', the name of the correlation over all rows. Call that group "
+            "something else."
+        )
+    return {group: labels == group for group in ordered}
 
 
 def _one_per_row(what: str, values: Any, scores: pd.DataFrame) -> NDArray[Any]:

@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import kendalltau, rankdata
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
 
 from graf_utils import _checks
 from graf_utils._parallel import predict_in_order, unordered
@@ -63,12 +64,15 @@ def shap_values(model: Any, X: Any) -> NDArray[np.float64]:
     Raises
     ------
     ValueError
-        The model is not made of trees, or a step before it changes the columns.
+        The model is not fitted or not made of trees, a step before it changes the columns, or X has
+        other columns, or in another order, than the model was fitted on.
     """
     import shap
 
-    values = np.asarray(X, dtype=float)
+    values = _read_columns("X", model, X)
     columns, last = _selected(model, values.shape[1])
+    if isinstance(last, BaseEstimator):
+        check_is_fitted(last)
     try:
         explainer = shap.TreeExplainer(last, feature_perturbation="tree_path_dependent")
     except Exception as error:  # shap's own class of error for models that it does not know
@@ -79,6 +83,28 @@ def shap_values(model: Any, X: Any) -> NDArray[np.float64]:
     explained = np.zeros(values.shape)
     explained[:, columns] = explainer.shap_values(values[:, columns], check_additivity=False)
     return explained
+
+
+def _read_columns(what: str, model: Any, X: Any) -> NDArray[np.float64]:
+    """The numbers of X, with the columns that the model was fitted on, in their order."""
+    names = [str(name) for name in getattr(model, "feature_names_in_", ())]
+    columns = [str(name) for name in X.columns] if isinstance(X, pd.DataFrame) else names
+    if names and columns != names:
+        other = [name for name in columns if name not in names]
+        raise ValueError(
+            f"{what} has other columns than the model was fitted on, or in another order"
+            f"{f'; it was not fitted on {other[:3]}' if other else ''}. Write "
+            f"{what}[model.feature_names_in_]."
+        )
+    values = _checks.numbers_of(X)
+    n_columns = getattr(model, "n_features_in_", None)
+    fits = values is not None and values.ndim == 2 and n_columns in (None, values.shape[1])
+    if values is None or not fits:
+        raise ValueError(
+            f"{what} is {type(X).__name__} of shape {np.shape(X)}; it must be numbers, one row per "
+            f"architecture and the {n_columns or ''} columns that the model was fitted on."
+        )
+    return values
 
 
 def _selected(model: Any, n_features: int) -> tuple[NDArray[np.intp], Any]:
@@ -116,7 +142,7 @@ def _permutation(model: Any, x: Any, y: Any, members: list[Any], seed: int) -> l
     orders = [rng.permutation(len(x)) for _ in range(_REPEATS)]
 
     def taus(tables: list[NDArray[Any]]) -> NDArray[np.float64]:
-        predicted = predict_in_order(model, np.concatenate(tables)).reshape(len(tables), -1)
+        predicted = np.reshape(predict_in_order(model, np.concatenate(tables)), (len(tables), -1))
         return np.nan_to_num([kendalltau(row, y).statistic for row in predicted])  # constant: 0
 
     def losses(groups: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -194,6 +220,11 @@ def importances(
         An unknown name, a number out of range, rows that do not fit, an architecture that is
         repeated, or a predictor that a method cannot explain.
     """
+    if not isinstance(table, Table):
+        raise ValueError(
+            f"table is {type(table).__name__}, which is not a Table. Pass what load_table returns, "
+            "or build a graf_utils.Table from your own frame."
+        )
     ys = {name: np.asarray(table.target(name)) for name in _checks.names("targets", targets)}
     functions = _functions(methods)
     _refuse_repeats(table)
@@ -346,10 +377,14 @@ def mean_ranks(found: pd.DataFrame, by: Iterable[str] = ()) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        By default: a feature has two ranks for one setting and data seed, so that different things
-        go by one name.
+        There is no such column. By default also: a feature has two ranks for one setting and data
+        seed, so that different things go by one name.
     """
+    if not isinstance(found, pd.DataFrame):
+        raise ValueError(f"found is {type(found).__name__}; it must be a frame of importances.")
     by = [by] if isinstance(by, str) else list(by)
+    for column in by:
+        _checks.choice("by", column, list(found.columns))
     if not by:
         by = [c for c in found if c not in ("data_seed", "feature", "importance", "rank")]
         repeated = found.duplicated([*by, "feature", "data_seed"])
@@ -422,8 +457,9 @@ def what_if(
     frame = _features_of(space.from_codes([code, *codes]), features)
     groups = {name: [name] for name in frame} if groups is None else groups
     _check_groups(groups, list(frame))
-    x = frame.to_numpy(dtype=float)
-    predicted, explained = predict_in_order(model, x), shap_values(model, x)
+    x = _read_columns("features(architectures)", model, frame)
+    predicted = np.asarray(predict_in_order(model, x), dtype=float)
+    explained = shap_values(model, x)
     carriers = (explained[1:] - explained[0]) @ _member(list(frame), groups)
     changes = _changes(space, code, codes)
     changes["predicted"] = predicted[1:]
@@ -439,6 +475,11 @@ def _features_of(
     architectures: list[tuple[Any, ...]], features: Callable[[list[Any]], pd.DataFrame]
 ) -> pd.DataFrame:
     """The features of some architectures, one row for each, in order."""
+    if not callable(features):
+        raise ValueError(
+            f"features={_checks.short(features)} is no function. Pass one that takes a list of "
+            "architectures, such as GRAF(space).set_output(transform='pandas').fit_transform."
+        )
     frame = features(architectures)
     if not isinstance(frame, pd.DataFrame) or len(frame) != len(architectures):
         raise ValueError(
@@ -455,6 +496,11 @@ def _features_of(
 
 def _check_groups(groups: Mapping[str, Sequence[str]], columns: list[str]) -> None:
     """Refuse groups in which the shares of the columns would not add up."""
+    if not isinstance(groups, Mapping):
+        raise ValueError(
+            f"groups is {type(groups).__name__}; it must be a mapping of a name to the columns of "
+            "the group, such as redundant_groups(X) gives."
+        )
     members = [name for group in groups.values() for name in group]
     if sorted(map(str, members)) != sorted(map(str, columns)):
         missing = [name for name in columns if name not in members]

@@ -219,3 +219,10 @@ def test_messages_are_short_and_near_names_are_suggested():
     for value in (None, 3, ["graf"]):
         with pytest.raises(ValueError, match="is unknown"):
             _checks.choice("by", value, ["graf"])
+
+
+def test_both_ends_of_a_range_are_in_it():
+    assert _checks.whole_numbers("k", [3, 7], 3, 7, "things") == [3, 7]
+    for outside in (2, 8):
+        with pytest.raises(ValueError, match=f"k={outside}: {outside} is not allowed"):
+            _checks.whole_numbers("k", outside, 3, 7, "things")

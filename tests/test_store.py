@@ -88,10 +88,20 @@ def test_a_damaged_file_is_not_believed(store, what):
     assert store.read(KEY) == RESULT
 
 
-def test_numbers_out_of_range_are_not_believed_even_with_a_checksum(tmp_path):
-    Store(tmp_path, {"tau": (-9.0, 9.0), "n": (1, 99)}).write(KEY, {"tau": 7.0, "n": 1})
+@pytest.mark.parametrize(
+    "result",
+    [{"tau": 7.0, "n": 1}, {"tau": 1.001, "n": 1}, {"tau": -1.001, "n": 1}, {"tau": 0.5, "n": 0}],
+)
+def test_numbers_out_of_range_are_not_believed_even_with_a_checksum(tmp_path, result):
+    Store(tmp_path, {"tau": (-9.0, 9.0), "n": (0, 99)}).write(KEY, result)
     with pytest.warns(UserWarning, match="impossible"):
-        assert Store(tmp_path, NUMBERS).read(KEY) is None
+        assert Store(tmp_path, {"tau": (-1.0, 1.0), "n": (1, 99)}).read(KEY) is None
+
+
+def test_other_numbers_are_not_believed_even_with_a_checksum(tmp_path):
+    Store(tmp_path, {}).write(KEY, {"tau": 0.5, "n": 1, "seconds": 3.0})
+    with pytest.warns(UserWarning, match="impossible"):
+        assert Store(tmp_path, {"tau": (-1.0, 1.0), "n": (1, 99)}).read(KEY) is None
 
 
 def test_a_file_under_another_key_is_not_believed(store):

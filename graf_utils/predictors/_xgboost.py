@@ -21,9 +21,22 @@ _NARROW = {ord(wide): narrow for narrow, wide in zip("[]<", "［］＜", strict=
 
 def _wide_names(X: Any) -> Any:
     """A frame with names that XGBoost takes; anything else, and a frame without need, as it is."""
+    if isinstance(X, pd.Series) and isinstance(X.name, str):
+        return X.rename(X.name.translate(_WIDE))
     if not isinstance(X, pd.DataFrame):
         return X
+    if X.columns.nlevels > 1:
+        raise ValueError(
+            "X has column names of several levels, which XGBoost would join. Write one text per "
+            "column: X.set_axis([str(name) for name in X.columns], axis=1)."
+        )
     names = [name.translate(_WIDE) if isinstance(name, str) else name for name in X.columns]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(
+            f"X has two columns that XGBoost would call {twice!r}. Give each its own name, for "
+            "example with X.set_axis([f'x{i}' for i in range(X.shape[1])], axis=1)."
+        )
     if names == list(X.columns):
         return X
     return X.set_axis(names, axis=1)

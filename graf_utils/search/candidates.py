@@ -17,7 +17,7 @@ from sklearn.utils import check_random_state
 from graf_utils import _checks
 from graf_utils.encodings import encode
 from graf_utils.redundancy import distinct_columns
-from graf_utils.spaces import SearchSpace
+from graf_utils.spaces import SearchSpace, get_space
 from graf_utils.table import Table, locate, row_numbers
 
 __all__ = ["Candidates", "k_centre"]
@@ -29,8 +29,8 @@ class Candidates:
 
     Parameters
     ----------
-    space : SearchSpace
-        The space of the architectures.
+    space : SearchSpace or str
+        The space of the architectures, or its name.
     architectures : sequence of length n
         All of a space that can be listed, or a sample of one that cannot; no repeats.
     features : DataFrame or array of shape (n, n_features)
@@ -55,8 +55,14 @@ class Candidates:
 
     def __post_init__(self) -> None:
         _check_index(self.architectures)
+        object.__setattr__(self, "space", get_space(self.space))
         codes = self.space.to_codes(self.architectures)
-        _checks.matrix("features", self.features, len(codes))
+        largest = np.abs(_checks.matrix("features", self.features, len(codes))).max()
+        if largest > np.finfo(np.float32).max:
+            raise ValueError(
+                f"features holds {largest:.3g}, which is beyond the single precision in which "
+                "forests read features. Scale that column, or take its logarithm."
+            )
         features = pd.DataFrame(_checks.in_order("features", self.features, len(codes)))
         repeats = len(codes) - len(np.unique(codes, axis=0))
         if repeats:
@@ -130,7 +136,13 @@ class Candidates:
         -------
         ndarray of int
             Rows of the neighbours, sorted.
+
+        Raises
+        ------
+        ValueError
+            There is no such row.
         """
+        (index,) = _checks.whole_numbers("index", index, 0, len(self) - 1, "rows of candidates")
         lengths = sorted(self.space.lengths)
         if all(longer - shorter > 1 for shorter, longer in pairwise(lengths)):
             changed = self.space.neighbours(self.architectures[index], valid_only=False)
@@ -181,9 +193,11 @@ def k_centre(X: Any, k: int, random_state: Any = None) -> NDArray[np.intp]:
     ValueError
         X is no matrix of finite numbers, or `k` is no whole number from 1 to n.
     """
-    x = np.asarray(X, dtype=float)
+    x = _checks.numbers_of(X)
+    if x is None:
+        raise ValueError(f"X is {type(X).__name__}; it must be a matrix of finite numbers.")
     try:
-        fits = x.ndim == 2 and 1 <= operator.index(k) <= len(x)
+        fits = x.ndim == 2 and not isinstance(k, bool) and 1 <= operator.index(k) <= len(x)
     except TypeError:
         fits = False
     if not fits:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -137,16 +139,14 @@ def column_of(name: str, values: Any, n: int) -> NDArray[np.float64]:
     ValueError
         The shape is another, or a value is not a finite number.
     """
-    shape = np.shape(values)
-    try:
-        column = np.asarray(_checks.in_order(name, values, n), dtype=float)
-    except TypeError:
-        column = np.empty(0)
-    if column.shape == (n, 1):
+    column = _checks.numbers_of(_checks.in_order(name, values, n))
+    if column is not None and column.shape == (n, 1):
         column = column[:, 0]
-    if column.shape != (n,) or not np.isfinite(column).all():
+    if column is None or column.shape != (n,) or not np.isfinite(column).all():
+        shape = "" if column is None else f" of shape {column.shape}"
         raise ValueError(
-            f"{name} has shape {shape}; it must be a finite number for each of the {n} candidates."
+            f"{name} is {type(values).__name__}{shape}; it must be a finite number for each of the "
+            f"{n} candidates, as a list or an array."
         )
     return column
 
@@ -156,6 +156,11 @@ def _frame(what: str, values: Any) -> pd.DataFrame:
     if isinstance(values, pd.DataFrame):
         return values
     if isinstance(values, Mapping):
+        if not all(isinstance(v, Iterable) and not isinstance(v, str) for v in values.values()):
+            raise ValueError(
+                f"{what} is {_checks.short(dict(values))}; a mapping must hold the values of each "
+                "objective, one per architecture."
+            )
         return pd.DataFrame(dict(values))
     if isinstance(values, pd.Series):
         return values.to_frame("value")
@@ -164,7 +169,13 @@ def _frame(what: str, values: Any) -> pd.DataFrame:
             f"{what} is {_checks.short(values)}; it must be numbers with one row per architecture, "
             "such as table.target('accuracy'), or a function that returns them."
         )
-    frame = pd.DataFrame(values)
+    try:
+        frame = pd.DataFrame(values)
+    except ValueError as error:
+        raise ValueError(
+            f"{what} is {type(values).__name__} of shape {np.shape(values)}; it must have one row "
+            "per architecture and one column per objective."
+        ) from error
     n = frame.shape[1]
     return frame.set_axis(["value"] if n == 1 else [f"value_{i}" for i in range(n)], axis=1)
 
@@ -183,5 +194,13 @@ def _names_of(frame: pd.DataFrame) -> list[str]:
 
 def _numbers(frame: pd.DataFrame) -> NDArray[np.float64]:
     """The values as numbers; what is none becomes NaN, which is refused with its architecture."""
-    columns = [pd.to_numeric(column, errors="coerce") for _, column in frame.items()]
-    return np.column_stack([np.asarray(column, dtype=float) for column in columns])
+    return np.column_stack([_column(column) for _, column in frame.items()])
+
+
+def _column(column: pd.Series) -> NDArray[np.float64]:
+    """One objective as numbers; text (also of digits), dates and complex numbers are none."""
+    values = _checks.numbers_of(column)
+    if values is not None:
+        return values
+    items = [item if isinstance(item, numbers.Real) else math.nan for item in column]
+    return np.array(items, dtype=float)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+
+from graf_utils import _checks
 
 __all__ = ["hypervolume", "pareto_front"]
 
@@ -50,7 +53,8 @@ def hypervolume(values: Any, reference: Any) -> float:
     values : array-like of shape (n, 2)
         One row per network.
     reference : pair of numbers
-        Rows that do not beat it in both objectives add nothing.
+        A Series beside a frame is matched by the names of the columns. Rows that do not beat it in
+        both objectives add nothing.
 
     Returns
     -------
@@ -67,11 +71,14 @@ def hypervolume(values: Any, reference: Any) -> float:
     >>> hypervolume([[1, 3], [2, 2], [1, 2]], reference=(0, 0))
     5.0
     """
+    if isinstance(values, pd.DataFrame) and isinstance(reference, pd.Series):
+        reference = _checks.aligned("reference", reference, values.columns, "the columns")
     values = _points(values)
-    corner = np.asarray(reference, dtype=float)
-    if values.shape[1] != 2 or corner.shape != (2,) or not np.isfinite(corner).all():
+    corner = _checks.numbers_of(reference)
+    fits = corner is not None and corner.shape == (2,) and np.isfinite(corner).all()
+    if corner is None or not fits or values.shape[1] != 2:
         raise ValueError(
-            f"values has shape {values.shape} and reference {reference!r:.80}; the "
+            f"values has shape {values.shape} and reference is {reference!r:.80}; the "
             "hypervolume here is that of two objectives: (n, 2) and a pair of finite numbers."
         )
     above = np.maximum(values - corner, 0)
@@ -82,10 +89,11 @@ def hypervolume(values: Any, reference: Any) -> float:
 
 def _points(values: Any) -> NDArray[np.float64]:
     """Read a matrix of finite numbers."""
-    values = np.asarray(values, dtype=float)
-    if values.ndim != 2 or not values.size or not np.isfinite(values).all():
+    points = _checks.numbers_of(values)
+    if points is None or points.ndim != 2 or not points.size or not np.isfinite(points).all():
+        shape = "" if points is None else f" of shape {points.shape}"
         raise ValueError(
-            f"values has shape {values.shape}; it must be a matrix of finite numbers, one row "
-            "per network and one column per objective."
+            f"values is {type(values).__name__}{shape}; it must be a matrix of finite numbers, one "
+            "row per network and one column per objective."
         )
-    return values
+    return points

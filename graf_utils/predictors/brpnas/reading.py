@@ -9,11 +9,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from graf_utils import _checks
 from graf_utils.graphs import GraphBatch
 from graf_utils.predictors.brpnas.graphs import OperationGraphs, operation_graphs
 from graf_utils.spaces import SearchSpace, get_space
 
-__all__ = ["check_same_rows", "read_architectures", "read_targets"]
+__all__ = [
+    "check_same_columns",
+    "check_same_rows",
+    "column_names",
+    "read_architectures",
+    "read_targets",
+]
 
 
 def check_same_rows(**inputs: Any) -> None:
@@ -38,6 +45,43 @@ def check_same_rows(**inputs: Any) -> None:
                 f"{name} has another index than {first}, and rows are paired by position. Put them "
                 f"in one order, {name}.loc[{first}.index], or, if row i belongs to row i, pass "
                 f"{name}.to_numpy()."
+            )
+
+
+def column_names(**inputs: Any) -> dict[str, list[Any]]:
+    """Return the names of the columns of inputs that are frames.
+
+    Parameters
+    ----------
+    **inputs : object
+        Inputs by name.
+
+    Returns
+    -------
+    dict of str to list
+    """
+    return {k: list(v.columns) for k, v in inputs.items() if isinstance(v, pd.DataFrame)}
+
+
+def check_same_columns(fitted: dict[str, list[Any]], columns: dict[str, list[Any]]) -> None:
+    """Check that frames have the columns that `fit` has seen, since they are read by position.
+
+    Parameters
+    ----------
+    fitted, columns : dict of str to list
+        From `column_names`, in ``fit`` and now. An input that was no frame in one is not compared.
+
+    Raises
+    ------
+    ValueError
+        An input has other columns, or in another order.
+    """
+    for name in set(fitted) & set(columns):
+        if fitted[name] != columns[name]:
+            raise ValueError(
+                f"{name} has the columns {_checks.short(columns[name])}; fit has seen "
+                f"{_checks.short(fitted[name])}. Put them in that order: "
+                f"{name}[model.columns_[{name!r}]]."
             )
 
 
@@ -88,7 +132,9 @@ def _split(X: Any, extra: Any, code_length: int) -> tuple[Any, Any]:
         return X, extra
     if X.shape[1] > code_length:
         X, beside = np.hsplit(X, [code_length])
-        extra = beside if extra is None else np.hstack([beside, np.asarray(extra)])
+        if extra is not None:
+            beside = np.hstack([_features(beside, len(X)), _features(extra, len(X))])
+        extra = beside
     if X.dtype.kind == "f":
         X = _whole(X)
     return X, extra
@@ -114,11 +160,12 @@ def _features(extra: Any, n_rows: int) -> NDArray[np.float64]:
     """Features beside the graph, none if nothing is given."""
     if extra is None:
         return np.empty((n_rows, 0))
-    features = np.asarray(extra, dtype=float)
-    if features.ndim != 2 or len(features) != n_rows or not np.isfinite(features).all():
+    features = _checks.numbers_of(extra)
+    fits = features is not None and features.ndim == 2 and len(features) == n_rows
+    if features is None or not fits or not np.isfinite(features).all():
         raise ValueError(
-            f"features of shape {features.shape} must be finite numbers, one row for each of the "
-            f"{n_rows} networks. Fill or drop what is missing."
+            f"features of shape {np.shape(extra)} must be finite numbers, one row for each of the "
+            f"{n_rows} networks. Fill or drop what is missing; one column x is x.reshape(-1, 1)."
         )
     return features
 
@@ -142,12 +189,13 @@ def read_targets(y: Any, n_rows: int) -> NDArray[np.float64]:
     ValueError
         The shape is another, a target is not finite, or there are fewer than four.
     """
-    target = np.asarray(y, dtype=float)
-    if target.shape == (n_rows, 1):
+    target = _checks.numbers_of(y)
+    if target is not None and target.shape == (n_rows, 1):
         target = target[:, 0]
-    if target.shape != (n_rows,) or not np.isfinite(target).all() or n_rows < 4:
+    fits = target is not None and target.shape == (n_rows,) and n_rows >= 4
+    if target is None or not fits or not np.isfinite(target).all():
         raise ValueError(
-            f"y of shape {target.shape} must hold a finite number for each of the {n_rows} rows of "
+            f"y of shape {np.shape(y)} must hold a finite number for each of the {n_rows} rows of "
             "X, at least 4. Drop rows without a target."
         )
     return target

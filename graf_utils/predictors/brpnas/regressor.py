@@ -24,7 +24,9 @@ from graf_utils.predictors.brpnas.network import (
     win_rate,
 )
 from graf_utils.predictors.brpnas.reading import (
+    check_same_columns,
     check_same_rows,
+    column_names,
     read_architectures,
     read_targets,
 )
@@ -86,6 +88,8 @@ class BRPNASRegressor(RegressorMixin, BaseEstimator):
     model_ : GraphEncoder
     history_ : list of float
         The monitored loss of each epoch.
+    columns_ : dict of str to list
+        Names of the columns of X and `extra`, where they were frames.
 
     References
     ----------
@@ -161,6 +165,7 @@ class BRPNASRegressor(RegressorMixin, BaseEstimator):
         """
         self._check_settings()
         check_same_rows(X=X, y=y, extra=extra)
+        self.columns_ = column_names(X=X, extra=extra)
         graphs, features = self._read(X, extra)
         target = read_targets(y, len(features))
         self._learn_scales(features, target)
@@ -215,10 +220,12 @@ class BRPNASRegressor(RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            X cannot be read, or has other features or operations than `fit` has seen.
+            X cannot be read, or has other features or operations than `fit` has seen, or columns
+            in another order.
         """
         check_is_fitted(self, "model_")
         check_same_rows(X=X, extra=extra)
+        check_same_columns(self.columns_, column_names(X=X, extra=extra))
         graphs, features = self._read(X, extra)
         labels = graphs and graphs.labels
         if features.shape[1] != self.n_features_in_ or labels != self.labels_:
@@ -344,8 +351,14 @@ class BRPNASRegressor(RegressorMixin, BaseEstimator):
         """Check what decides the training, before anything is read."""
         _checks.choice("head", self.head, ("unary", "binary"))
         _checks.choice("conv", self.conv, ("gcn", "gin", "mlp"))
-        for name in ("n_layers", "n_hidden", "n_epochs", "batch_size"):
-            _checks.whole_number(name, getattr(self, name), 1)
+        least = {"n_layers": 1, "n_hidden": 1, "n_epochs": 1, "batch_size": 1}
+        for name, low in (least | {"patience": 0, "min_epochs": 0}).items():
+            _checks.whole_number(name, getattr(self, name), low)
+        for name in ("learning_rate", "weight_decay"):
+            value = getattr(self, name)
+            number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+            if not number or not math.isfinite(value) or value < 0:
+                raise ValueError(f"{name}={value!r} must be a finite number, 0 or larger.")
         for name in ("dropout", "validation_fraction"):
             value = getattr(self, name)
             if not isinstance(value, int | float | np.number) or not 0 <= value < 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,9 @@ def select_iteratively(
     ValueError
         A number is out of range, X and y differ in length, or an index is not the row numbers.
     """
+    if isinstance(model, type) or not hasattr(model, "get_params"):
+        raise ValueError(f"model={model!r:.80} is no regressor; pass an instance, such as Ridge().")
+    X = list(X) if isinstance(X, Iterator) else X
     X = np.asarray(_checks.in_order("X", X, len(X)))
     y = np.asarray(_checks.in_order("y", y, len(y)))
     try:
