@@ -20,12 +20,12 @@ import numpy as np
 from joblib.parallel import get_active_backend
 from numpy.typing import NDArray
 
-__all__ = ["predict_in_order", "torch_alone", "unordered"]
+__all__ = ["predict_in_order", "torch_alone", "torch_lock", "unordered"]
 
 
 @functools.cache
-def _torch_lock() -> Any:
-    """The one lock of the process, for PyTorch's random state and number of threads are its own.
+def torch_lock() -> Any:
+    """Return the one lock of the process, whose PyTorch has one random state and thread number.
 
     It is behind a function because a lock cannot be described by `_keys.digest`, and what a cached
     function keeps need not be.
@@ -33,7 +33,7 @@ def _torch_lock() -> Any:
     return threading.RLock()
 
 
-_torch_lock()  # made now, while there is one thread
+torch_lock()  # made now, while there is one thread
 
 
 @contextlib.contextmanager
@@ -46,7 +46,7 @@ def torch_alone() -> Iterator[None]:
     """
     import torch
 
-    with _torch_lock():
+    with torch_lock():
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:

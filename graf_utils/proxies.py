@@ -197,9 +197,10 @@ class Run:
         """
         activations, reached, patterns = [], [], []
 
-        def keep(module: nn.Module, inputs: Any, output: Tensor) -> None:
+        def keep(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
             activations.append(output)
             reached.append(module)
+            return output.clone()  # what follows may change it in place, as in `y += x`
 
         def binarise(name: str, args: tuple[Any, ...]) -> None:
             entering = gate_input(name, args)
@@ -316,6 +317,11 @@ def seeded(seed: int, device: str | torch.device = "cpu") -> Iterator[None]:
 
 def _copied(network: nn.Module) -> nn.Module:
     """A copy; what an earlier pass has left in a module's attributes is cut off from its graph."""
+    if any(tensor.is_meta for tensor in network.parameters()):
+        raise ValueError(
+            "the network was built on PyTorch's device 'meta', where weights have no values. Build "
+            "it without torch.device('meta')."
+        )
     if any(isinstance(p, nn.UninitializedParameter) for p in network.parameters()):
         raise ValueError(
             "the network has lazy layers whose weights have no shape yet. Pass the images through "

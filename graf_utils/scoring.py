@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +20,7 @@ from graf_utils import __version__
 from graf_utils._checkpoint import Checkpoint
 from graf_utils._checks import in_order, nearest
 from graf_utils._keys import NotKeyable, digest
-from graf_utils._parallel import unordered
+from graf_utils._parallel import torch_lock, unordered
 from graf_utils.networks import Builder
 from graf_utils.networks.builder import whole_number
 from graf_utils.proxies import BUILT_IN, PROXIES, Run, seed_of
@@ -126,7 +125,7 @@ def score_network(
     seed = whole_number("random_state", random_state, -(2**63), 2**63 - 1)
     images, labels = _batch(batch)
     functions, device = _proxies(proxies), _device(device)
-    with _ONE_AT_A_TIME, torch.enable_grad():
+    with torch_lock(), torch.inference_mode(False), torch.enable_grad():
         return _measure(network, images, labels, functions, device, seed)
 
 
@@ -256,10 +255,6 @@ def score(
     return pd.DataFrame([{"architecture": code, **rows[code]} for code in codes])
 
 
-# Torch's random state and number of threads belong to the process, as do the seconds.
-_ONE_AT_A_TIME = threading.RLock()
-
-
 def _score_one(
     code: tuple[Any, ...],
     build: Builder,
@@ -270,7 +265,7 @@ def _score_one(
     random_state: int,
 ) -> dict[str, Any]:
     """The row of one architecture, in whatever process this is."""
-    with _ONE_AT_A_TIME, _the_same_torch():
+    with torch_lock(), _the_same_torch():  # the seconds belong to the process, too
         seed = seed_of(random_state, build.space.name, code)
         return _measure(build(code, seed), images, labels, functions, device, seed)
 
