@@ -440,7 +440,9 @@ class GRAF(TransformerMixin, BaseEstimator):
             of_cell = [j for j, column in enumerate(columns) if column.cell == cell]
             looked_up = []
             if _has_few_patterns(batch):
-                looked_up = [j for j in of_cell if columns[j].family.by_pattern]
+                looked_up = [
+                    j for j in of_cell if columns[j].family.by_pattern and columns[j].group
+                ]
                 self._look_up(batch, columns, looked_up, features)
             blocks: dict[tuple[Any, ...], list[int]] = {}
             for j in sorted(set(of_cell).difference(looked_up)):
@@ -463,6 +465,12 @@ class GRAF(TransformerMixin, BaseEstimator):
         start, place = batch.inputs[first.input], slice(block[0], block[-1] + 1)
         for rows in _chunks(len(batch), size):
             values = first.family.compute(batch[rows], start, inside, self.variant)
+            expected = len(block), len(range(*rows.indices(len(batch))))
+            if np.shape(values) != expected:
+                raise ValueError(
+                    f"family {first.family.name!r} gave an array of shape {np.shape(values)}; a "
+                    f"Family must compute one of {expected}, (n_columns, n_graphs). Transpose it."
+                )
             features[place, rows] = self._stored(values, first.family.name)
 
     def _look_up(

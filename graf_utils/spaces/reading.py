@@ -154,6 +154,8 @@ class ReadsArchitectures(ABC):
             remedy = ""
             if isinstance(value, str) and value in self.operations:
                 remedy = f" {value!r} has id {self.first_id + self.operations.index(value)}."
+            elif isinstance(value, str) and value.strip().isdecimal():
+                remedy = f" Write {int(value)} without quotes (.astype(int) for an array)."
             elif is_bool:
                 remedy = f" Write {int(value)} if the id is meant (.astype(int) for an array)."
             raise ValueError(
