@@ -21,9 +21,11 @@ from graf_utils._files import write_text
 from graf_utils._parallel import torch_alone
 from graf_utils.features import GRAF, feature_family
 from graf_utils.features.families import FAMILIES, Family
+from graf_utils.graphs import GraphBatch
+from graf_utils.networks import NETWORKS
 from graf_utils.redundancy import distinct_columns
 from graf_utils.scoring import image_batch, score, score_network
-from graf_utils.spaces import NB201
+from graf_utils.spaces import NB201, CellSpace, SearchSpace
 
 CELLS = [(4, 0, 3, 1, 4, 3), (2, 2, 0, 4, 2, 0)]
 BATCH = image_batch(16, n=8)
@@ -251,6 +253,162 @@ def test_scores_wait_for_whatever_else_computes_alone():
         assert not ended
     thread.join(60)
     assert len(ended) == 1
+
+
+class Unhashable:
+    """A proxy that is an object, and changes whatever it can reach."""
+
+    def __init__(self, change):
+        self.change = change
+
+    def __eq__(self, other):
+        return self is other
+
+    def __call__(self, run):
+        self.change(run)
+        return 1.0
+
+
+def zero_weights(run):
+    for parameter in run.network.parameters():
+        parameter.data.zero_()
+
+
+def other_weights(run):
+    for parameter in run.network.parameters():
+        parameter.data = torch.ones_like(parameter)
+        parameter.requires_grad_(False)
+
+
+def step(run):
+    with torch.no_grad():
+        for parameter in run.network.parameters():
+            parameter.add_(1)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        zero_weights,
+        other_weights,
+        step,
+        lambda run: run.network.eval(),
+        lambda run: torch.set_grad_enabled(False),
+        lambda run: torch.set_num_threads(2),
+        lambda run: run.network.add_module("more", nn.Identity()),
+    ],
+)
+def test_a_proxy_of_ones_own_does_not_disturb_the_others(change):
+    names = ["params", "l2_norm", "snip", "nwot", "jacov"]
+    expected = score(CELLS, names, **OPTIONS)
+    mixed = {"mine": Unhashable(change), **{name: name for name in names}}
+    result = score(CELLS, mixed, **OPTIONS)
+    assert result["error"].tolist() == ["", ""]
+    pd.testing.assert_frame_equal(result[names], expected[names], check_exact=True)
+
+
+def test_a_skeleton_that_makes_no_network_is_named(monkeypatch):
+    class Mine(CellSpace):
+        """With a skeleton of its own."""
+
+    space = Mine(["a", "b"], edges=[(0, 1), (1, 2)])
+    monkeypatch.setitem(NETWORKS, Mine, lambda space, code, **options: 3)
+    with pytest.raises(ValueError, match="NETWORKS returned int; it must return a torch.nn.Seq"):
+        score([(0, 1)], "params", space=space, **OPTIONS)
+
+
+# --- spaces and graphs --------------------------------------------------------------------------
+
+
+class Chain(SearchSpace):
+    """A space of one's own: a chain of three operations, written 010."""
+
+    name, title = "chain", "Chain"
+    operations = ("x", "y")
+    code_length = 3
+
+    def graph_batch(self, architectures):
+        codes = self.to_codes(architectures)
+        return {"": GraphBatch(self.operations, 4, [(0, 1), (1, 2), (2, 3)], codes)}
+
+    def enumerate(self):
+        return np.indices((2, 2, 2)).reshape(3, -1).T.astype(np.int8)
+
+    def is_valid(self, architectures):
+        return np.ones(len(self.to_codes(architectures)), dtype=bool)
+
+    def _parse(self, text):
+        return tuple(map(int, text))
+
+    def _example(self):
+        return (0, 1, 0)
+
+
+def test_what_a_space_of_ones_own_parses_is_checked():
+    assert Chain().to_codes(["010", (1, 1, 1)]).tolist() == [[0, 1, 0], [1, 1, 1]]
+    for texts in (["0101"], ["010", "01"]):
+        with pytest.raises(ValueError, match="entries; chain needs 3"):
+            Chain().to_codes(texts)
+
+    class Forgets(Chain):
+        def _parse(self, text):
+            int(text)
+
+    with pytest.raises(ValueError, match=r"Forgets._parse\('010'\) returned None"):
+        Forgets().to_codes(["010"])
+
+
+def test_graphs_of_a_space_of_ones_own_are_one_per_architecture():
+    class Fewer(Chain):
+        def graph_batch(self, architectures):
+            return super().graph_batch(self.to_codes(architectures)[:1])
+
+    class Listed(Chain):
+        def graph_batch(self, architectures):
+            return list(super().graph_batch(architectures).values())
+
+    for form in (list, np.array, pd.DataFrame):
+        with pytest.raises(ValueError, match="gave 1 graphs for 2 architectures"):
+            GRAF(Fewer()).transform(form([(0, 1, 0), (1, 1, 1)]))
+    with pytest.raises(ValueError, match="gave list; it must give a dictionary"):
+        GRAF(Listed()).transform([(0, 1, 0)])
+    assert len(GRAF(Chain()).transform(iter([(0, 1, 0), (1, 1, 1)]))) == 2
+
+
+@pytest.mark.parametrize("operations", [("x", "x"), "xy", (), ("x", 1)])
+def test_labels_of_graphs_are_names_each_once(operations):
+    with pytest.raises(ValueError, match="operations="):
+        GraphBatch(operations, 2, [(0, 1)], [[0]])
+
+
+def test_two_batches_are_equal_if_their_graphs_are():
+    def make(ops=((0, 1),), **options):
+        return GraphBatch(["a", "b"], 3, [(0, 1), (1, 2)], ops, **options)
+
+    assert make() == make(np.array([[0, 1]]))
+    assert make() != make([[1, 1]])
+    assert make() != make([[0, 1], [0, 1]])
+    assert make() != make(node_ops=[[0, 0, 1]])
+    assert make(node_ops=[[0, 0, 1]]) != make()
+    assert make() != make(node_names=("a", "b", "c"))
+    assert make() != "text"
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(make())
+
+
+def test_odd_arguments_of_graphs_have_a_remedy():
+    with pytest.raises(ValueError, match=r"inputs=0 is no list of nodes. Write \(0,\)"):
+        GraphBatch(("a",), 2, [(0, 1)], [[0]], inputs=0)
+    assert GraphBatch(("a",), 2, [(0, 1)], [[0]], inputs=(0,)).inputs == (0,)
+    with pytest.raises(ValueError, match="edges of type list is no array"):
+        GraphBatch(("a",), 3, [(0, 1), (1,)], [[0, 0]])
+
+
+def test_the_remedy_where_hardly_a_cell_is_valid():
+    space = CellSpace(["a", "none"], edges=[(i, i + 1) for i in range(60)])
+    with pytest.raises(ValueError, match=r"only 0 of .* Pass valid_only=False\.$"):
+        space.sample(3, random_state=0)
+    assert len(space.sample(3, valid_only=False, random_state=0)) == 3
 
 
 # --- families -----------------------------------------------------------------------------------
