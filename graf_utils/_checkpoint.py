@@ -15,11 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from graf_utils._checks import short
-from graf_utils._files import sweep, write_text
+from graf_utils._files import check_is_file, sweep, write_text
+from graf_utils._keys import digest
+from graf_utils._store import checksum
 
 __all__ = ["Checkpoint"]
 
 _KIND = "graf_utils: scores of architectures"
+_CHECKSUM = "checksum"
 _OTHER = "Name another file, or delete it."
 
 
@@ -56,7 +59,12 @@ class Checkpoint:
         self.scores, self.seconds = scores, seconds
         if self.path.is_dir():
             raise ValueError(f"checkpoint={self.name!r} is a folder. Name a file in it.")
+        try:
+            check_is_file(self.path)
+        except ValueError as error:
+            raise ValueError(f"checkpoint={self.name!r}: {error}") from None
         self.header = json.loads(json.dumps({"kind": _KIND, **settings}))
+        self.key = digest(self.header)
         if self.path.exists() and self.path.stat().st_size:
             self._check_header()
             sweep(self.path)
@@ -97,8 +105,8 @@ class Checkpoint:
         Returns
         -------
         dict of architecture to row
-            A score that was NaN is NaN. A row whose numbers are damaged is left out, with a
-            warning.
+            A score that was NaN is NaN. A row that is damaged, so that it does not fit its
+            checksum, is left out, with a warning.
 
         Raises
         ------
@@ -112,7 +120,7 @@ class Checkpoint:
             if number == 1 or not line.strip():
                 continue
             code, row = self._parsed_row(number, line, to_code)
-            if self._is_sound(row):
+            if row.pop(_CHECKSUM, None) == self._checksum(code, row) and self._is_sound(row):
                 rows[code] = row | {name: math.nan for name in self.scores if row[name] is None}
             else:
                 damaged[code] = number
@@ -135,6 +143,10 @@ class Checkpoint:
                 f"{text}. Delete this line, or name another file."
             ) from None
         return code, record
+
+    def _checksum(self, architecture: tuple[Any, ...], row: dict[str, Any]) -> str:
+        """Digest of a row, the architecture that it is of and the settings."""
+        return checksum(self.key, {**row, "architecture": architecture})
 
     def _warn(self, numbers: list[int]) -> None:
         """Say which lines cannot be used."""
@@ -172,7 +184,9 @@ class Checkpoint:
             The file cannot be written.
         """
         missing = {name: None for name in self.scores if math.isnan(row[name])}
-        line = json.dumps({"architecture": architecture, **row, **missing})
+        row = {**row, **missing}
+        written = {_CHECKSUM: self._checksum(architecture, row)}
+        line = json.dumps({"architecture": architecture, **row, **written})
         with self.path.open("a", encoding="utf-8") as stream:
             stream.write(line + "\n")
 

@@ -517,9 +517,9 @@ def whole_array(name: str, values: Any) -> NDArray[np.integer]:
     Raises
     ------
     ValueError
-        A value is no whole number.
+        A value is no whole number, or it is no array.
     """
-    array = np.asarray(values)
+    array = to_array(name, values)
     if array.dtype.kind in "iu":
         return array
     if array.dtype.kind == "f":

@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["replacing", "sweep", "write_text"]
+__all__ = ["check_is_file", "replacing", "sweep", "write_text"]
 
 _STALE = 3600.0  # seconds without a write after which any temporary is taken for a leftover
 _LONGEST = 100  # bytes of a file's name that stand in the name of its temporary
@@ -42,8 +42,10 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Raises
     ------
+    ValueError
+        There is something that is no file to be replaced: a device such as ``/dev/null``, a pipe.
     OSError
-        The folder cannot be written.
+        The folder cannot be written, or `path` is a folder itself.
 
     Examples
     --------
@@ -55,6 +57,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     ['a.txt']
     """
     path = Path(os.path.realpath(path))
+    check_is_file(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(path)
     part = path.with_name(f".{_beginning(path)}.{_writer()}.{uuid.uuid4().hex}.part")
@@ -64,6 +67,25 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def check_is_file(path: Path) -> None:
+    """Refuse a place where something is that must not be replaced by a file.
+
+    Parameters
+    ----------
+    path : Path
+        Where a file is to be written.
+
+    Raises
+    ------
+    ValueError
+        There is a device or a pipe. (A folder is never replaced: the system refuses it.)
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise ValueError(
+            f"{path} is a device or a pipe, not a file, and stays as it is. Name another file."
+        )
 
 
 def sweep(path: str | os.PathLike[str]) -> None:
@@ -101,6 +123,8 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 
     Raises
     ------
+    ValueError
+        As `replacing`.
     OSError
         The folder cannot be written.
     """

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from graf_utils._files import write_text
 from graf_utils._keys import NotKeyable, digest
 
-__all__ = ["FitKeys", "Store"]
+__all__ = ["FitKeys", "Store", "checksum"]
 
 _CHECKSUM = "checksum"
 
@@ -105,10 +105,10 @@ class Store:
         result = json.loads(self._path(key).read_text(encoding="utf-8"))
         if not isinstance(result, dict):
             raise ValueError("it holds no result")
-        checksum = result.pop(_CHECKSUM, None)
+        written = result.pop(_CHECKSUM, None)
         if not self._is_sound(result):
             raise ValueError("a number is missing or impossible")
-        if checksum != _checksum(key, result):
+        if written != checksum(key, result):
             raise ValueError("the numbers do not fit their checksum")
         return result
 
@@ -138,12 +138,25 @@ class Store:
         OSError
             The folder cannot be written.
         """
-        content = result | {_CHECKSUM: _checksum(key, result)}
+        content = result | {_CHECKSUM: checksum(key, result)}
         write_text(self._path(key), json.dumps(content))
 
 
-def _checksum(key: str, result: dict[str, float]) -> str:
-    """Digest of a result and its key, so that no digit and no file is taken for another."""
+def checksum(key: str, result: dict[str, Any]) -> str:
+    """Return a digest of a result and its key, so that no digit is taken for another.
+
+    Parameters
+    ----------
+    key : str
+        What the result is of.
+    result : dict
+        Of what JSON can hold.
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits.
+    """
     text = key + json.dumps(result, sort_keys=True)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
 

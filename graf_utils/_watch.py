@@ -52,7 +52,7 @@ _GATES = frozenset(
 )
 """Activations that let positive inputs pass and hold negative ones back."""
 
-_FROM_ZERO = frozenset({"hardtanh", "clamp", "clamp_min", "threshold"})
+_FROM_ZERO = frozenset({"hardtanh", "clamp", "clamp_min", "threshold", "maximum"})
 """Operations that are such an activation if their lower limit is zero."""
 
 _UNCOUNTED = (
@@ -77,6 +77,48 @@ _UNCOUNTED = (
     "_weight_int",
     "quantized",
     "_cslt",
+    "_grouped_mm",
+    "_scaled_grouped_mm",
+    "_foreach_mm",
+    "conv",
+    "_conv_depthwise",
+    "_convolution_mode",
+    "_slow_conv",
+    "slow_conv",
+    "thnn_conv",
+    "cudnn_conv",
+    "mkldnn_conv",
+    "miopen_conv",
+    "miopen_depthwise",
+    "_mps_conv",
+    "_nnpack",
+    "linear",
+    "mkldnn_linear",
+    "_mixed_dtypes_linear",
+    "fbgemm_linear",
+    "_wrapped_",
+    "matmul",
+    "einsum",
+    "tensordot",
+    "chain_matmul",
+    "inner",
+    "bilinear",
+    "_dyn_quant",
+    "smm",
+    "hspmm",
+    "sspaddmm",
+    "_spsolve",
+    "triangular_solve",
+    "cholesky_",
+    "_cholesky",
+    "lu_solve",
+    "lstm",
+    "_lstm",
+    "gru",
+    "rnn_tanh",
+    "rnn_relu",
+    "scaled_dot_product",
+    "_triton",
 )
 """How operations begin that multiply, and whose multiplications are not known here."""
 
@@ -142,9 +184,12 @@ def gate_input(name: str, args: tuple[Any, ...]) -> Tensor | None:
     -------
     Tensor or None
         The input of ReLU and its kin (leaky and parametric ReLU, ReLU6, GELU, SiLU, ELU, SELU,
-        CELU, Mish, Hardswish, a clamp at zero); None for any other operation.
+        CELU, Mish, Hardswish, a clamp at zero, the maximum of a tensor and zero); None for any
+        other operation.
     """
     from_zero = name in _FROM_ZERO and len(args) > 1 and _is_zero(args[1])
+    if name == "maximum" and not from_zero and _is_zero(args[0]):
+        return args[1]
     return args[0] if name in _GATES or from_zero else None
 
 
@@ -198,14 +243,16 @@ def multiply_adds(name: str, args: tuple[Any, ...], output: Any) -> int:
     ValueError
         It multiplies, or is of another library, and is not known here.
     """
-    if "::" in name or name.startswith(_UNCOUNTED):
-        raise ValueError(f"the multiplications of the operation {name!r} are not known")
     if name in _COUNTS:
         return _COUNTS[name](args, output)
+    if "::" in name or name.startswith(_UNCOUNTED):
+        raise ValueError(f"the multiplications of the operation {name!r} are not known")
     return 0 if gate_input(name, args) is None else args[0].numel()
 
 
 def _is_zero(value: Any) -> bool:
+    if isinstance(value, Tensor):
+        return not value.any()
     return isinstance(value, int | float) and value == 0
 
 
@@ -265,8 +312,8 @@ def _every_element(args: tuple[Any, ...], output: Any) -> int:
 
 
 _COUNTS: dict[str, Callable[[tuple[Any, ...], Any], int]] = {
-    "convolution": _convolution,
-    **dict.fromkeys(("mm", "bmm", "mv", "dot"), _product),
+    **dict.fromkeys(("convolution", "_convolution"), _convolution),
+    **dict.fromkeys(("mm", "bmm", "mv", "dot", "vdot"), _product),
     **dict.fromkeys(("addmm", "baddbmm", "addmv", "_addmm_activation"), _product_added),
     "addbmm": _products_summed,
     "mkldnn_rnn_layer": _rnn_layer,

@@ -6,14 +6,15 @@ predictor and the drawings see of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from graf_utils._checks import whole_array
+from graf_utils._checks import short, whole_array
 
 __all__ = ["ABSENT", "GraphBatch"]
 
@@ -42,7 +43,7 @@ def signed_dtype(largest: int) -> np.dtype[Any]:
     return np.min_scalar_type(-int(largest) - 1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GraphBatch:
     """N directed acyclic graphs that share one list of edge slots.
 
@@ -78,7 +79,8 @@ class GraphBatch:
     Raises
     ------
     ValueError
-        A slot does not go forward, the shapes do not fit, or an id or a node is out of range.
+        A slot does not go forward, the shapes do not fit, an id or a node is out of range, or two
+        labels have one name.
     """
 
     operations: tuple[str, ...]
@@ -92,6 +94,7 @@ class GraphBatch:
     node_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        self._check_names_and_inputs()
         edges = self._checked_edges()
         object.__setattr__(self, "edges", edges)
         object.__setattr__(self, "edge_ops", self._checked_ids("edge_ops", len(edges), "edge slot"))
@@ -113,6 +116,23 @@ class GraphBatch:
                 f"node_names={self.node_names!r} has {len(self.node_names)} names for "
                 f"{self.n_nodes} nodes. Give each one."
             )
+
+    def _check_names_and_inputs(self) -> None:
+        """Keep the names as a tuple; each stands there once. `inputs` lists nodes."""
+        names = () if isinstance(self.operations, str) else tuple(self.operations)
+        if len(set(names)) < len(names) or not all(isinstance(name, str) for name in names):
+            raise ValueError(
+                f"operations={short(names)}: names must be text, each once. Rename them."
+            )
+        if not names:
+            raise ValueError(
+                f"operations={self.operations!r} must be a list of at least one name, such as "
+                "('conv', 'pool')."
+            )
+        object.__setattr__(self, "operations", names)
+        if not isinstance(self.inputs, Iterable):
+            raise ValueError(f"inputs={self.inputs!r} is no list of nodes. Write ({self.inputs},).")
+        object.__setattr__(self, "inputs", tuple(self.inputs))
 
     def _checked_edges(self) -> NDArray[np.intp]:
         """The edge slots as an array of pairs of node numbers."""
@@ -192,6 +212,22 @@ class GraphBatch:
 
     def __len__(self) -> int:
         return len(self.edge_ops)
+
+    def __eq__(self, other: object) -> bool:
+        """Equal are batches of the same graphs, names and nodes."""
+        if not isinstance(other, GraphBatch):
+            return NotImplemented
+        pairs = []
+        for part in fields(self):
+            mine, theirs = getattr(self, part.name), getattr(other, part.name)
+            is_array = isinstance(mine, np.ndarray) or isinstance(theirs, np.ndarray)
+            pairs.append((mine, theirs, is_array))
+        return all(
+            np.array_equal(mine, theirs) if is_array else mine == theirs
+            for mine, theirs, is_array in pairs
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # it holds arrays
 
     def __getitem__(self, rows: slice | NDArray[Any]) -> GraphBatch:
         """Return the graphs of a slice, an index array or a mask, as a new batch."""

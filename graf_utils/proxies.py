@@ -160,13 +160,16 @@ class Run:
         return torch.Generator().manual_seed(seed_of(self.seed, name))
 
     @contextlib.contextmanager
-    def undisturbed(self, name: str) -> Iterator[None]:
+    def undisturbed(self, name: str, *, weights: bool = False) -> Iterator[None]:
         """Seed all random numbers for a pass or a proxy, and keep what it does from the next ones.
 
         Parameters
         ----------
         name : str
             Name of the pass or the proxy.
+        weights : bool
+            Also keep the weights, the training mode of each module and PyTorch's number of threads;
+            for a function that is not known to leave them alone.
 
         Yields
         ------
@@ -174,14 +177,24 @@ class Run:
             Afterwards the generators of Python, numpy and PyTorch, and the buffers of the network
             such as the statistics of its batch norms, are what they were.
         """
+        with contextlib.ExitStack() as kept:
+            kept.enter_context(torch.enable_grad())
+            if weights:
+                kept.enter_context(_kept(self.network))
+            kept.enter_context(self._same_buffers())
+            kept.enter_context(seeded(seed_of(self.seed, name), self.device))
+            yield
+
+    @contextlib.contextmanager
+    def _same_buffers(self) -> Iterator[None]:
+        """Work on copies of the network's buffers."""
         modules = [m for m in self.network.modules() if not isinstance(m, torch.jit.ScriptModule)]
         before = [(module, dict(module._buffers)) for module in modules]
         for module, buffers in before:
             for key, buffer in buffers.items():
                 module._buffers[key] = None if buffer is None else buffer.clone()
         try:
-            with seeded(seed_of(self.seed, name), self.device):
-                yield
+            yield
         finally:
             for module, buffers in before:
                 module._buffers.clear()
@@ -197,9 +210,10 @@ class Run:
         """
         activations, reached, patterns = [], [], []
 
-        def keep(module: nn.Module, inputs: Any, output: Tensor) -> None:
+        def keep(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
             activations.append(output)
             reached.append(module)
+            return output.clone()  # what follows may change it in place, as in `y += x`
 
         def binarise(name: str, args: tuple[Any, ...]) -> None:
             entering = gate_input(name, args)
@@ -316,6 +330,11 @@ def seeded(seed: int, device: str | torch.device = "cpu") -> Iterator[None]:
 
 def _copied(network: nn.Module) -> nn.Module:
     """A copy; what an earlier pass has left in a module's attributes is cut off from its graph."""
+    if any(tensor.is_meta for tensor in network.parameters()):
+        raise ValueError(
+            "the network was built on PyTorch's device 'meta', where weights have no values. Build "
+            "it without torch.device('meta')."
+        )
     if any(isinstance(p, nn.UninitializedParameter) for p in network.parameters()):
         raise ValueError(
             "the network has lazy layers whose weights have no shape yet. Pass the images through "
@@ -335,6 +354,25 @@ def _copied(network: nn.Module) -> nn.Module:
             "changes a copy only. Make copy.deepcopy(network) work, for instance by scoring it "
             "before anything has passed through it."
         ) from error
+
+
+@contextlib.contextmanager
+def _kept(network: nn.Module) -> Iterator[None]:
+    """Give a network its weights and modes back, and PyTorch its number of threads."""
+    modes = [(module, module.training) for module in network.modules()]
+    weights = [(p, p.data, p.data.clone(), p.requires_grad, p.grad) for p in network.parameters()]
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        for module, training in modes:
+            if module.training != training:
+                module.training = training
+        for parameter, place, values, needs_gradient, gradient in weights:
+            parameter.data = place.copy_(values)
+            parameter.requires_grad_(needs_gradient)
+            parameter.grad = gradient
 
 
 def _weights(network: nn.Module) -> list[Tensor]:

@@ -51,8 +51,11 @@ def distinct_columns(X: NDArray[Any]) -> NDArray[np.intp]:
     keep = []
     for j in range(X.shape[1]):
         column = np.ascontiguousarray(X[:, j])
+        if column.dtype.kind == "f":  # one zero and one NaN, which have several forms
+            column = np.where(np.isnan(column), np.nan, column + column.dtype.type(0))
         key = column.tobytes()
-        if (column != column[0]).any() and key not in seen:
+        varies = column.tobytes() != np.full_like(column, column[0]).tobytes()
+        if varies and key not in seen:
             seen.add(key)
             keep.append(j)
     return np.array(keep, dtype=np.intp)

@@ -13,6 +13,7 @@ import functools
 import os
 import queue
 import re
+import shlex
 import sys
 import threading
 import tomllib
@@ -295,7 +296,8 @@ def cache_dir() -> Path:
     absolute = os.path.normpath(existing[0] if existing else here / folder)
     raise DataError(
         f"GRAF_DATA_DIR={chosen!r} is relative, so that a chapter and the folder above it would "
-        f"each look in another place; it must be an absolute path. Write GRAF_DATA_DIR={absolute}"
+        "each look in another place; it must be an absolute path. Write "
+        f"GRAF_DATA_DIR={shlex.quote(absolute)}"
     )
 
 

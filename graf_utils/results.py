@@ -195,7 +195,7 @@ def write_table(frame: pd.DataFrame, path: str | os.PathLike[str], **provenance:
     Raises
     ------
     DataError
-        There is a file that is no parquet file, and so not one of ours.
+        There is a file that this package did not write.
     OSError
         The folder cannot be written.
     """
@@ -210,17 +210,32 @@ def _write_parquet(
     Each page has a check sum, so that damage is seen when the file is read.
     """
     path = Path(path)
-    if path.is_file():
-        with path.open("rb") as stream:
-            if stream.read(4) not in (b"PAR1", b""):
-                raise DataError(
-                    f"{path} is there and is no parquet file, so it was not replaced. Write to "
-                    "another file, or delete this one."
-                )
+    _check_is_ours(path)
     content = pa.Table.from_pandas(frame, preserve_index=False)
     content = content.replace_schema_metadata({"provenance": json.dumps(provenance)})
     with replacing(path) as part:
         pq.write_table(content, part, compression="zstd", write_page_checksum=True)
+
+
+def _check_is_ours(path: Path) -> None:
+    """Refuse to replace a file that was not written by `_write_parquet`; an empty one may go."""
+    if not path.is_file() or not path.stat().st_size:
+        return
+    what = "no parquet file"
+    with path.open("rb") as stream:
+        is_parquet = stream.read(4) == b"PAR1"
+    if is_parquet:
+        try:
+            metadata = pq.read_schema(path).metadata or {}
+        except (pa.ArrowException, OSError):  # damaged; it begins as ours do
+            return
+        if b"provenance" in metadata:
+            return
+        what = "a parquet file without provenance, so none of ours"
+    raise DataError(
+        f"{path} is there and is {what}, so it was not replaced. Write to another file, or delete "
+        "this one."
+    )
 
 
 def _made_on() -> dict[str, Any]:

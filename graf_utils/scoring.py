@@ -31,6 +31,9 @@ __all__ = ["image_batch", "score", "score_network"]
 _PASSES = ("forward", "gradients", "jacobian")
 """The passes that proxies share, whose seconds are kept."""
 
+_KNOWN = [PROXIES[name] for name in BUILT_IN]
+"""Proxies that are known to leave the network as it is."""
+
 _OPTIONS = ("width", "cells", "classes")
 """Options of a network that `score` takes."""
 
@@ -124,7 +127,7 @@ def score_network(
     seed = whole_number("random_state", random_state, -(2**63), 2**63 - 1)
     images, labels = _batch(batch)
     functions, device = _proxies(proxies), _device(device)
-    with torch_lock(), torch.enable_grad():
+    with torch_lock(), torch.inference_mode(False), torch.enable_grad():
         return _measure(network, images, labels, functions, device, seed)
 
 
@@ -146,7 +149,8 @@ def _measure(
     for name, function in functions.items():
         start, shared = time.process_time(), sum(run.pass_seconds.values())
         try:
-            with run.undisturbed(name):
+            own = not any(function is known for known in _KNOWN)
+            with run.undisturbed(name, weights=own):
                 value = function(run)
                 values[name] = float(value.detach() if isinstance(value, torch.Tensor) else value)
             if not math.isfinite(values[name]):

@@ -7,14 +7,14 @@ operations it gives many features. A family of your own is a function of a `Grap
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from graf_utils._checks import named, nearest, short
+from graf_utils._checks import named, nearest, numbers_of, short
 from graf_utils.graphs import ABSENT, GraphBatch, signed_dtype
 from graf_utils.spaces import TNB101Macro
 
@@ -226,7 +226,8 @@ def feature_family(
     Raises
     ------
     ValueError
-        The columns are not labels.
+        The columns are not labels, or the function is one that cannot be told its columns, such as
+        a method.
 
     Examples
     --------
@@ -247,13 +248,20 @@ def feature_family(
                 f"columns=[{columns!r}]."
             )
     else:
-        labels = tuple(columns) if isinstance(columns, Iterable) else ()
+        ordered = isinstance(columns, Iterable) and not isinstance(columns, Set | Mapping)
+        labels = tuple(columns) if ordered else ()
         if not labels or len(set(labels)) < len(labels):
-            raise ValueError(f"columns={columns!r} must be at least one label, each once.")
+            raise ValueError(f"columns={columns!r} must list at least one label, each once.")
 
     def describe(function: Callable[..., Any]) -> Callable[..., Any]:
-        function.feature_columns = labels  # type: ignore[attr-defined]
-        function.feature_name = name or function.__name__  # type: ignore[attr-defined]
+        try:
+            function.feature_columns = labels  # type: ignore[attr-defined]
+            function.feature_name = name or _name_of(function)  # type: ignore[attr-defined]
+        except AttributeError:
+            raise ValueError(
+                f"{short(function)} of type {type(function).__name__} cannot keep the names of its "
+                "columns. Decorate a function that calls it: lambda batch: it(batch)."
+            ) from None
         return function
 
     return describe
@@ -286,15 +294,15 @@ def as_families(families: Any) -> list[Family]:
         pairs = named("families", families)
     else:
         pairs = [(_name_of(item), item) for item in families]
+        if isinstance(families, Set):  # whose order is another one in each process
+            pairs.sort(key=lambda pair: str(pair[0]))
     unknown = [key for key, item in pairs if isinstance(item, str) and item not in FAMILIES]
     if unknown or not pairs:
         raise ValueError(
             f"families={short(families)}: it must name at least one of {list(FAMILIES)}, or hold "
             f"functions of a GraphBatch.{nearest(unknown[0], FAMILIES) if unknown else ''}"
         )
-    chosen = [
-        FAMILIES[item] if isinstance(item, str) else _family(key, item) for key, item in pairs
-    ]
+    chosen = [_family(key, item) for key, item in pairs]
     names = [family.name for family in chosen]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
@@ -312,9 +320,11 @@ def _name_of(item: Any) -> Any:
 
 def _family(name: str, item: Any) -> Family:
     """A family made of somebody's function."""
-    if isinstance(item, Family):
+    if isinstance(item, str):
+        item = FAMILIES[item]
+    if isinstance(item, Family) and name == item.name:
         return item
-    if not callable(item):
+    if not callable(item) and not isinstance(item, Family):
         raise ValueError(
             f"family {short(item)} of type {type(item).__name__} is neither a name nor a function "
             f"of a GraphBatch. Names are {list(FAMILIES)}."
@@ -324,10 +334,12 @@ def _family(name: str, item: Any) -> Family:
             f"name={name!r} cannot name a family: it must be text without '[', ']', '.', '<' and "
             f"'>', and none of {list(FAMILIES)}. Give it another: families={{'my_name': function}}."
         )
+    if isinstance(item, Family):  # under another name in a mapping
+        return replace(item, name=name)
     labels = getattr(item, "feature_columns", ("",))
 
     def compute(batch: GraphBatch, start: int, inside: Any, variant: str) -> NDArray[Any]:
-        values = np.asarray(item(batch) if inside is None else item(batch, inside))
+        values = _numbers(name, item(batch) if inside is None else item(batch, inside))
         width = len(labels) if inside is None else len(inside)
         if values.shape == (len(batch),) and width == 1:
             values = values[:, None]
@@ -340,3 +352,16 @@ def _family(name: str, item: Any) -> Family:
         return values.T
 
     return Family(name, compute, labels, by_pattern=False)
+
+
+def _numbers(name: str, values: Any) -> NDArray[Any]:
+    """What a family of one's own gave, as an array of real numbers."""
+    numbers = numbers_of(values)
+    if numbers is None:
+        raise ValueError(
+            f"family {name!r} gave {short(values)} of type {type(values).__name__}; it must be an "
+            "array of real numbers, one row per graph. Return np.asarray(rows, dtype=float), of a "
+            "tensor rows.detach().numpy()."
+        )
+    as_given = np.asarray(values)
+    return as_given if as_given.dtype.kind in "iub" else numbers  # so that integers stay exact

@@ -10,7 +10,7 @@ themselves.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from itertools import chain, combinations
 from typing import Any, NamedTuple
 
@@ -144,6 +144,28 @@ def _check_width(
             "operations=[...], or only families that ask of each operation, such as "
             "families=['op_count']."
         )
+
+
+def _graphs(space: SearchSpace, architectures: Any) -> dict[str, GraphBatch]:
+    """The graphs of architectures; a space of one's own must give one per architecture."""
+    batches = space.graph_batch(architectures)
+    if not isinstance(batches, dict) or not all(
+        isinstance(batch, GraphBatch) for batch in batches.values()
+    ):
+        raise ValueError(
+            f"graph_batch of {space!r} gave {type(batches).__name__}; it must give a dictionary of "
+            f"a GraphBatch for each of the cells {space.cells}."
+        )
+    n = np.shape(architectures)[0] if hasattr(architectures, "shape") else None
+    if n is None and isinstance(architectures, Sized):
+        n = len(architectures)
+    wrong = [cell for cell, batch in batches.items() if n is not None and len(batch) != n]
+    if wrong:
+        raise ValueError(
+            f"graph_batch of {space!r} gave {len(batches[wrong[0]])} graphs for {n} architectures; "
+            "row i must be of architecture i. Correct it."
+        )
+    return batches
 
 
 def _has_few_patterns(batch: GraphBatch) -> bool:
@@ -405,7 +427,7 @@ class GRAF(TransformerMixin, BaseEstimator):
             X = X.codes
         if isinstance(X, GraphBatch):
             X = {"": X}
-        batches = X if isinstance(X, dict) else space.graph_batch(X)
+        batches = X if isinstance(X, dict) else _graphs(space, X)
         if tuple(batches) != space.cells:
             raise ValueError(
                 f"X has the cells {tuple(batches)}; space {space.name!r} has {space.cells}. Pass a "
@@ -440,7 +462,9 @@ class GRAF(TransformerMixin, BaseEstimator):
             of_cell = [j for j, column in enumerate(columns) if column.cell == cell]
             looked_up = []
             if _has_few_patterns(batch):
-                looked_up = [j for j in of_cell if columns[j].family.by_pattern]
+                looked_up = [
+                    j for j in of_cell if columns[j].family.by_pattern and columns[j].group
+                ]
                 self._look_up(batch, columns, looked_up, features)
             blocks: dict[tuple[Any, ...], list[int]] = {}
             for j in sorted(set(of_cell).difference(looked_up)):
@@ -463,6 +487,12 @@ class GRAF(TransformerMixin, BaseEstimator):
         start, place = batch.inputs[first.input], slice(block[0], block[-1] + 1)
         for rows in _chunks(len(batch), size):
             values = first.family.compute(batch[rows], start, inside, self.variant)
+            expected = len(block), len(range(*rows.indices(len(batch))))
+            if np.shape(values) != expected:
+                raise ValueError(
+                    f"family {first.family.name!r} gave an array of shape {np.shape(values)}; a "
+                    f"Family must compute one of {expected}, (n_columns, n_graphs). Transpose it."
+                )
             features[place, rows] = self._stored(values, first.family.name)
 
     def _look_up(

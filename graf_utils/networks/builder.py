@@ -130,19 +130,29 @@ class Builder:
         Raises
         ------
         ValueError
-            The architecture is none of the space, the width does not suffice for it, or
-            `random_state` is not a whole number.
+            The architecture is none of the space, the width does not suffice for it,
+            `random_state` is not a whole number, or a skeleton of your own makes no network.
         """
         (code,) = self.space.from_codes([architecture])
         options = dict(self.sizes)
         if self.operations is not None:
             options["operations"] = self.operations
         if random_state is None:
-            return self.make(self.space, code, **options)
+            return self._made(code, options)
         seed = whole_number("random_state", random_state, -(2**63), 2**63 - 1)
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed GPUs too
-            return self.make(self.space, code, **options)
+            return self._made(code, options)
+
+    def _made(self, code: tuple[Any, ...], options: dict[str, Any]) -> nn.Sequential:
+        """The network that the skeleton makes, which must be one."""
+        network = self.make(self.space, code, **options)
+        if not isinstance(network, nn.Module):
+            raise ValueError(
+                f"the function for {self.space.name!r} in graf_utils.networks.NETWORKS returned "
+                f"{type(network).__name__}; it must return a torch.nn.Sequential."
+            )
+        return network
 
 
 def build_network(

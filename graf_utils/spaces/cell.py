@@ -214,9 +214,10 @@ class CellSpace(SearchSpace):
                 codes = codes[np.sort(first)]
             if len(codes) >= n:
                 return codes[:n]
+        smaller = f", or n={len(codes)}" if len(codes) else ""
         raise ValueError(
             f"only {len(codes):,} of {_MAX_ROUNDS * shape[0]:,} cells drawn from {self.name} are "
-            f"valid and differ; n={n:,} were to be drawn. Pass valid_only=False, or a smaller n."
+            f"valid and differ; n={n:,} were to be drawn. Pass valid_only=False{smaller}."
         )
 
     def graph_batch(self, architectures: Any) -> dict[str, GraphBatch]:

@@ -48,7 +48,19 @@ class ReadsArchitectures(ABC):
                 "to_codes for tuples."
             )
         written = self._parse_tuple_text(text)
-        return self._parse(text) if written is None else written
+        return self._parsed(text) if written is None else written
+
+    def _parsed(self, text: str) -> tuple[int, ...]:
+        """What `_parse` of the space reads, which must be whole numbers of a right length."""
+        code = self._parse(text)
+        if not isinstance(code, tuple | list):
+            raise ValueError(
+                f"{type(self).__name__}._parse({text!r}) returned {short(code)}; it must return "
+                f"the tuple of a code, such as {self._example()}, or raise a ValueError."
+            )
+        if len(code) == self.code_length and set(map(type, code)) <= {int}:
+            return tuple(code)
+        return self._check_tuple(code)
 
     def _collect(self, architectures: Any) -> NDArray[np.integer]:
         """Architectures as rows of integers, not yet checked against the rules of the space."""
@@ -154,6 +166,8 @@ class ReadsArchitectures(ABC):
             remedy = ""
             if isinstance(value, str) and value in self.operations:
                 remedy = f" {value!r} has id {self.first_id + self.operations.index(value)}."
+            elif isinstance(value, str) and value.strip().isdecimal():
+                remedy = f" Write {int(value)} without quotes (.astype(int) for an array)."
             elif is_bool:
                 remedy = f" Write {int(value)} if the id is meant (.astype(int) for an array)."
             raise ValueError(
