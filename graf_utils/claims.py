@@ -186,7 +186,7 @@ def _compare_words(id: str, holds: Any, widths: tuple) -> tuple[dict[Any, bool],
         )
     parts = _booleans(id, holds)
     missed = [str(name) for name, met in parts.items() if not met]
-    return parts, "", ", ".join(missed) if len(parts) > 1 else ""
+    return parts, "", "; ".join(missed) if len(parts) > 1 else ""
 
 
 def _compare_figures(
@@ -363,7 +363,7 @@ def _misses(theirs: dict, here: dict, parts: dict[Any, bool], digits: int) -> st
         gap = abs(here[name] - theirs[name])
         by = f"by {gap:.{digits}f}" if math.isfinite(gap) else "no figure"
         said.append(f"{name} {by}".strip())
-    return ", ".join(said)
+    return "; ".join(said)
 
 
 class Ledger:
@@ -576,10 +576,11 @@ def _board_row(row: Mapping[str, str]) -> str:
 
 
 def _show(value: Any, digits: int) -> str:
+    """Figures as text, by name if they have names (semicolons, for a name may have commas)."""
     if value is None:
         return ""
     if isinstance(value, Mapping) or (hasattr(value, "items") and _ndim(value) == 1):
-        return ", ".join(f"{name} {_show(v, digits)}" for name, v in value.items())
+        return "; ".join(f"{name}: {_show(v, digits)}" for name, v in value.items())
     if isinstance(value, str) or _is_bool(value):
         return str(value)
     if isinstance(value, numbers.Integral):
