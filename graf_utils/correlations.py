@@ -72,6 +72,3 @@ def _one_per_row(what: str, values: Any, scores: pd.DataFrame) -> NDArray[Any]:
             "per row."
         )
     return values
-
-
-# --- what is evaluated ------------------------------------------------------------------------
