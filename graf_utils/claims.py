@@ -567,12 +567,17 @@ def _board_row(row: Mapping[str, str]) -> str:
     missed = f"Missed: {text['missed']}. " if row["missed"] else ""
     cells = (
         f'<a href="{address}">{text["claim"]}</a><br><small>{text["where"]}</small>',
-        text["paper"],
-        f"{text['ours']}<br><small>{text['tolerance']}</small>",
+        _one_per_line(row["paper"]),
+        f"{_one_per_line(row['ours'])}<br><small>{text['tolerance']}</small>",
         text["verdict"],
         missed + text["reason"],
     )
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+
+def _one_per_line(text: str) -> str:
+    """Figures that semicolons part, escaped, each on a line of its own in a narrow column."""
+    return "<br>".join(html.escape(figure) for figure in text.split("; "))
 
 
 def _show(value: Any, digits: int) -> str:

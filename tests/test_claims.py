@@ -172,6 +172,14 @@ def test_named_figures_are_told_apart_though_names_have_commas_and_end_in_number
     assert claim.missed == "GRAF, N=32; GRAF, N=128"
 
 
+def test_the_board_has_one_figure_per_line(tmp_path):
+    figures = {"a<": 1.0, "b": 2.0}
+    ledger = Ledger("03_chapter", tmp_path)
+    ledger.check("x", "y", where="t", paper=figures, ours=figures, tolerance=0.1)
+    page = board_html(read_ledger(tmp_path), {})
+    assert page.count("a&lt;: 1.000<br>b: 2.000<") == 2
+
+
 @pytest.mark.parametrize(
     ("ours", "options", "verdict", "shown"),
     [  # half of 0.01, and 1.96 * 0.01, and their sum
