@@ -187,7 +187,7 @@ def _compare_words(id: str, holds: Any, widths: tuple) -> tuple[dict[Any, bool],
         )
     parts = _booleans(id, holds)
     missed = [str(name) for name, met in parts.items() if not met]
-    return parts, "", ", ".join(missed) if len(parts) > 1 else ""
+    return parts, "", "; ".join(missed) if len(parts) > 1 else ""
 
 
 def _compare_figures(
@@ -367,7 +367,7 @@ def _misses(published: dict, computed: dict, parts: dict[Any, bool], digits: int
         gap = abs(computed[name] - published[name])
         by = f"by {gap:.{digits}f}" if math.isfinite(gap) else "no figure"
         texts.append(f"{name} {by}".strip())
-    return ", ".join(texts)
+    return "; ".join(texts)
 
 
 class Ledger:
@@ -586,8 +586,8 @@ def _board_row(row: Mapping[str, str]) -> str:
     missed = f"Missed: {text['missed']}. " if row["missed"] else ""
     cells = (
         f'<a href="{address}">{text["claim"]}</a><br><small>{text["where"]}</small>',
-        text["paper"],
-        f"{text['ours']}<br><small>{text['tolerance']}</small>",
+        _one_per_line(row["paper"]),
+        f"{_one_per_line(row['ours'])}<br><small>{text['tolerance']}</small>",
         text["verdict"],
         missed + text["reason"],
     )
@@ -605,11 +605,17 @@ def _shown(id: str, argument: str, value: Any, digits: int) -> str:
         ) from None
 
 
+def _one_per_line(text: str) -> str:
+    """Figures that semicolons part, escaped, each on a line of its own in a narrow column."""
+    return "<br>".join(html.escape(figure) for figure in text.split("; "))
+
+
 def _show(value: Any, digits: int) -> str:
+    """Figures as text, by name if they have names (semicolons, for a name may have commas)."""
     if value is None:
         return ""
     if isinstance(value, Mapping) or (hasattr(value, "items") and _ndim(value) == 1):
-        return ", ".join(f"{name} {_show(v, digits)}" for name, v in value.items())
+        return "; ".join(f"{name}: {_show(v, digits)}" for name, v in value.items())
     if isinstance(value, str) or _is_bool(value):
         return str(value)
     if isinstance(value, numbers.Integral):

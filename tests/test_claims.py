@@ -161,7 +161,23 @@ def test_missed_parts_are_named():
     assert claim.missed == "N=128"
     assert "<dt>Missed</dt><dd>N=128</dd>" in claim._repr_html_()
     claim = check("x", "y", where="t", paper={"a": 1, "b": 2}, ours={"a": 1.5}, tolerance=0.1)
-    assert claim.missed == "a by 0.500, b no figure"
+    assert claim.missed == "a by 0.500; b no figure"
+
+
+def test_named_figures_are_told_apart_though_names_have_commas_and_end_in_numbers():
+    figures = {"GRAF, N=32": 0.611, "GRAF, N=128": 0.704}
+    claim = check("x", "y", where="t", paper=figures, ours=figures, tolerance=0.1)
+    assert claim.paper == claim.ours == "GRAF, N=32: 0.611; GRAF, N=128: 0.704"
+    claim = check("x", "y", where="t", holds={"GRAF, N=32": False, "GRAF, N=128": False})
+    assert claim.missed == "GRAF, N=32; GRAF, N=128"
+
+
+def test_the_board_has_one_figure_per_line(tmp_path):
+    figures = {"a<": 1.0, "b": 2.0}
+    ledger = Ledger("03_chapter", tmp_path)
+    ledger.check("x", "y", where="t", paper=figures, ours=figures, tolerance=0.1)
+    page = board_html(read_ledger(tmp_path), {})
+    assert page.count("a&lt;: 1.000<br>b: 2.000<") == 2
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import doctest
 import importlib
 import pkgutil
 import re
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -53,3 +54,17 @@ def test_the_code_of_the_readme_runs(capsys):
     shown = capsys.readouterr().out
     for word in ("one-hot", "graf-xgb", "train_size"):
         assert word in shown
+
+
+def test_no_first_line_of_a_property_reads_as_its_type():
+    """Napoleon takes what stands before a colon there for the type, and prints it below."""
+    properties = {
+        f"{name}.{kind.__qualname__}.{attribute}": value.__doc__ or ""
+        for name in MODULES
+        for kind in vars(importlib.import_module(name)).values()
+        if isinstance(kind, type) and kind.__module__.startswith("graf_utils")
+        for attribute, value in vars(kind).items()
+        if isinstance(value, property | cached_property) and not attribute.startswith("_")
+    }
+    assert len(properties) > 10
+    assert not [name for name, text in properties.items() if ": " in text.partition("\n")[0]]

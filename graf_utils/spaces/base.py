@@ -52,7 +52,7 @@ class SearchSpace(ReadsArchitectures):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Labels of the graphs: the free ones that are no operation of a code, then operations."""
+        """Labels of the graphs, first the free ones that are no operation of a code."""
         return (*(label for label in self.free if label not in self.operations), *self.operations)
 
     @property
@@ -138,7 +138,7 @@ class SearchSpace(ReadsArchitectures):
 
     @property
     def code_dtype(self) -> np.dtype[Any]:
-        """Type of codes: the smallest that holds all ids, int8 for up to 128 operations."""
+        """Type of codes, the smallest that holds all ids (int8 for up to 128 operations)."""
         return signed_dtype(self.first_id + len(self.operations) - 1)
 
     def to_codes(self, architectures: Any) -> NDArray[np.integer]:
