@@ -33,7 +33,7 @@ from graf_utils.encodings import encode
 from graf_utils.predictors import make_predictor
 from graf_utils.table import Table
 
-__all__ = ["DATA_SEEDS", "TRAIN_SIZES", "evaluate", "summarise"]
+__all__ = ["DATA_SEEDS", "SETTING", "TRAIN_SIZES", "evaluate", "summarise"]
 
 TRAIN_SIZES = (32, 128, 1024)
 """Numbers of training networks of the paper."""
@@ -41,7 +41,8 @@ TRAIN_SIZES = (32, 128, 1024)
 DATA_SEEDS = tuple(range(42, 92))
 """The 50 seeds of the paper's random train sets."""
 
-_SETTING = ("target", "encoding", "predictor", "train_size", "data_seed")
+SETTING = ("table", "source", "target", "encoding", "predictor", "train_size")
+"""Columns of the results that say what was fitted; only data seeds may be averaged."""
 
 _NUMBERS = {
     "kendall_tau": (-1.0, 1.0),
@@ -135,8 +136,8 @@ def evaluate(
     jobs: dict[int, tuple[_Job, Any, Any, Any]] = {}  # by the row that they fill
     for setting in product(ys, matrices, models, sizes, seeds):
         target, encoding, predictor, size, seed = setting
-        row = {"table": table.name, "source": table.source}
-        row |= dict(zip(_SETTING, setting, strict=True))
+        names = table.name, table.source, *setting
+        row = dict(zip((*SETTING, "data_seed"), names, strict=True))
         key = None if keys is None else keys.of(*setting)
         done = None if key is None else store.read(key)
         if done is None:
@@ -170,7 +171,7 @@ def summarise(results: pd.DataFrame, by: str | Iterable[str] = ()) -> pd.DataFra
     ValueError
         There is no such column.
     """
-    columns = ["table", "source", "target", "encoding", "predictor", "train_size"]
+    columns = list(SETTING)
     if isinstance(by, str) or list(by):
         columns = _checks.names("by", by)
     for column in columns:
