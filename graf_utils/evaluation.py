@@ -33,7 +33,7 @@ from graf_utils.encodings import encode
 from graf_utils.predictors import make_predictor
 from graf_utils.table import Table
 
-__all__ = ["DATA_SEEDS", "TRAIN_SIZES", "evaluate", "summarise"]
+__all__ = ["DATA_SEEDS", "SETTING", "TRAIN_SIZES", "evaluate", "summarise"]
 
 TRAIN_SIZES = (32, 128, 1024)
 """Numbers of training networks of the paper."""
@@ -41,10 +41,8 @@ TRAIN_SIZES = (32, 128, 1024)
 DATA_SEEDS = tuple(range(42, 92))
 """The 50 seeds of the paper's random train sets."""
 
-_SETTING = ("target", "encoding", "predictor", "train_size", "data_seed")
-
-_NAMES_A_SETTING = ("table", "source", "target", "encoding", "predictor", "train_size")
-"""Columns that tell what was evaluated, but for the seed."""
+SETTING = ("table", "source", "target", "encoding", "predictor", "train_size")
+"""Columns of the results that say what was fitted; only data seeds may be averaged."""
 
 _NUMBERS = {
     "kendall_tau": (-1.0, 1.0),
@@ -138,8 +136,8 @@ def evaluate(
     jobs: dict[int, tuple[_Job, Any, Any, Any]] = {}  # by the row that they fill
     for setting in product(ys, matrices, models, sizes, seeds):
         target, encoding, predictor, size, seed = setting
-        row = {"table": table.name, "source": table.source}
-        row |= dict(zip(_SETTING, setting, strict=True))
+        names = table.name, table.source, *setting
+        row = dict(zip((*SETTING, "data_seed"), names, strict=True))
         key = None if keys is None else keys.of(*setting)
         done = None if key is None else store.read(key)
         if done is None:
@@ -181,7 +179,7 @@ def summarise(results: pd.DataFrame, by: str | Iterable[str] = ()) -> pd.DataFra
         )
     if isinstance(by, Iterable) and not isinstance(by, str):
         by = list(by)
-    columns = list(_NAMES_A_SETTING) if by == [] else _checks.names("by", by)
+    columns = list(SETTING) if by == [] else _checks.names("by", by)
     for column in columns:
         _checks.choice("by", column, list(results.columns))
     for column in ("kendall_tau", "cpu_seconds"):
@@ -203,14 +201,14 @@ def _refuse_pooling(results: pd.DataFrame) -> None:
     """Refuse two rows of one setting and data seed: they are no two seeds."""
     if "data_seed" not in results:
         return
-    repeated = results.duplicated([*_NAMES_A_SETTING, "data_seed"])
+    repeated = results.duplicated([*SETTING, "data_seed"])
     if repeated.any():
         first = results[repeated].iloc[0]
         raise ValueError(
             f"results has two rows of encoding {first['encoding']!r} and predictor "
             f"{first['predictor']!r} for data seed {first['data_seed']} in one setting. Name "
             "different things apart, as in evaluate(encodings={'mine': ...}); keep one row of "
-            f"each with results.drop_duplicates({[*_NAMES_A_SETTING, 'data_seed']}); or name the "
+            f"each with results.drop_duplicates({[*SETTING, 'data_seed']}); or name the "
             "columns to group in `by`."
         )
 

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from graf_utils import __version__
 from graf_utils._checkpoint import Checkpoint
-from graf_utils._checks import in_order, nearest, whole_number
+from graf_utils._checks import in_order, named, nearest, short, whole_number
 from graf_utils._keys import NotKeyable, digest
 from graf_utils._parallel import torch_alone, torch_lock, unordered
 from graf_utils.networks import Builder
@@ -384,35 +384,19 @@ def _device(device: str | torch.device) -> torch.device:
 
 def _proxies(proxies: Any) -> dict[str, Callable[[Run], Any]]:
     """Read names of proxies, functions of a `Run`, or a mapping of a name to either."""
-    if proxies is None:
-        proxies = BUILT_IN
-    if isinstance(proxies, str) or callable(proxies):
-        proxies = [proxies]
-    try:
-        items = proxies.items() if isinstance(proxies, Mapping) else None
-        chosen = [(getattr(item, "__name__", item), item) for item in proxies]
-        chosen = chosen if items is None else list(items)
-    except TypeError:
-        raise ValueError(
-            f"proxies={proxies!r:.80}: pass names, functions, or a mapping of a name to these."
-        ) from None
-    for name, item in chosen:
+    pairs = named("proxies", BUILT_IN if proxies is None else proxies)
+    for name, item in pairs:
         if not callable(item) and not (isinstance(item, str) and item in PROXIES):
             raise ValueError(
-                f"proxy {item!r} is unknown; it must be one of {list(PROXIES)}, or a function of "
-                f"your own under @proxy.{nearest(item, PROXIES)}"
+                f"proxies={short(proxies)}: {item!r} is unknown; it must be one of "
+                f"{list(PROXIES)}, or a function of your own.{nearest(item, PROXIES)}"
             )
-        if not isinstance(name, str):
-            raise ValueError(f"proxy {item!r} has no name. Write proxies={{'my_name': ...}}.")
         if name in ("architecture", "error", "seconds", *_PASSES) or name.startswith("seconds."):
             raise ValueError(
                 f"proxy {name!r} has the name of another column. Write "
                 f"proxies={{'my_{name}': ...}}."
             )
-    names = [name for name, _ in chosen]
-    if not names or len(set(names)) < len(names):
-        raise ValueError(f"proxies={proxies!r:.200}: name at least one, and each once.")
-    return {name: item if callable(item) else PROXIES[item] for name, item in chosen}
+    return {name: item if callable(item) else PROXIES[item] for name, item in pairs}
 
 
 def _batch(batch: Any) -> tuple[np.ndarray, np.ndarray]:

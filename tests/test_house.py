@@ -40,7 +40,6 @@ SHARED_STRINGS: dict[tuple[str, str], str] = {
     ("datasets", "zen"): "a key of the records in NASLib's zipped files",
     ("evaluation", "predictor"): "a column of the results",
     ("explain", "predictor"): "a column of the results",
-    ("plots", "predictor"): "a column of the results",
     ("plots", "plain"): "an operation of the macro space, by which lines are styled",
     ("plots", "op_count"): "read aloud as 'count' on an axis",
     ("registry", "path"): "a key of the registry's entries",

@@ -13,10 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 
 from graf_utils import _checks
+from graf_utils.evaluation import SETTING
 from graf_utils.plots.style import legend_below, look, new_axes, wrapped
-
-SETTING = ("table", "source", "target", "encoding", "predictor", "train_size")
-"""Columns of `evaluate` that say what was fitted; only data seeds may be averaged."""
 
 NORMAL_95 = 1.96  # standard errors on either side of a mean that hold it 95 times of 100
 
