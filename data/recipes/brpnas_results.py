@@ -20,7 +20,7 @@ import numpy as np
 
 from graf_utils.datasets import load_table
 from graf_utils.encodings import encode
-from graf_utils.evaluation import DATA_SEEDS, evaluate
+from graf_utils.evaluation import DATA_SEEDS, SETTING, evaluate
 from graf_utils.predictors.brpnas import BRPNASRegressor
 from graf_utils.results import merge_results
 from graf_utils.table import Table
@@ -28,7 +28,7 @@ from graf_utils.table import Table
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "data" / "results"
 FEATURES = ("none", "graf", "zcp", "zcp+graf")
-FIT = ["table", "source", "target", "encoding", "predictor", "train_size", "data_seed", "n_epochs"]
+FIT = [*SETTING, "data_seed", "n_epochs"]
 EPOCHS = 250
 PREDICTORS: dict[str, dict[str, Any]] = {
     "brp-nas": {},

@@ -20,6 +20,7 @@ import pandas as pd
 
 from graf_utils.datasets import load_table
 from graf_utils.encodings import encode
+from graf_utils.evaluation import SETTING
 from graf_utils.explain import importances
 from graf_utils.redundancy import redundant_groups
 from graf_utils.results import kept, merge_results
@@ -27,8 +28,7 @@ from graf_utils.table import Table
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "data" / "results"
-FIT = ["table", "source", "target", "encoding", "predictor", "train_size", "data_seed"]
-FIT += ["method", "grouped"]
+FIT = [*SETTING, "data_seed", "method", "grouped"]
 N_EXPLAINED = 50
 THRESHOLD = 1.0  # columns of exactly the same or reverse order
 FEW, MORE = range(42, 47), range(42, 62)
