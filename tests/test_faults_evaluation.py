@@ -118,7 +118,7 @@ def test_one_column_of_predictions_is_a_vector():
 def test_two_settings_of_one_name_are_not_pooled_and_the_remedies_work():
     first, second = run(encodings={"mine": X}), run(encodings={"mine": -(X**2)})
     both = pd.concat([first, second])
-    with pytest.raises(ValueError, match="two rows of encoding 'mine'") as error:
+    with pytest.raises(ValueError, match="two rows of the setting .*'mine'") as error:
         summarise(both)
     columns = re.search(r"drop_duplicates\((\[.*?\])\)", str(error.value))[1]
     names = [name.strip(" '") for name in columns.strip("[]").split(",")]
