@@ -535,3 +535,129 @@ def whole_array(name: str, values: Any) -> NDArray[np.integer]:
         f"{name} of type {array.dtype} must hold whole numbers only (ids or node numbers). Round "
         f"or map the values, then write {name}.astype(int)."
     )
+
+
+def row_choice(rows: Any, n_rows: int) -> NDArray[Any]:
+    """Read row numbers, or a mask in the order of the rows.
+
+    Parameters
+    ----------
+    rows : sequence or iterator of int, or mask
+        The index of a Series of booleans is the row numbers.
+    n_rows : int
+        Number of rows there are.
+
+    Returns
+    -------
+    ndarray of int or bool
+
+    Raises
+    ------
+    ValueError
+        It is none of these, or the mask has another length or order.
+    """
+    chosen = np.asarray(list(rows) if isinstance(rows, Iterator) else rows)
+    if chosen.dtype == object and all(isinstance(row, bool | np.bool_) for row in chosen.flat):
+        chosen = chosen.astype(bool)
+    if chosen.ndim != 1:
+        raise ValueError(
+            f"rows={short(rows)} is {type(rows).__name__} of shape {chosen.shape}; it "
+            "must be a list of row numbers, such as rows=[0], or one boolean per row."
+        )
+    if not chosen.size or (chosen.dtype == bool and not chosen.any()):
+        raise ValueError(f"rows={short(rows)} chooses no row; choose one at least.")
+    if chosen.dtype != bool:
+        return whole_array("rows", chosen)
+    in_order("rows", rows, n_rows)
+    if len(chosen) != n_rows:
+        raise ValueError(
+            f"rows is a mask of {len(chosen)} values for {n_rows} rows; give one value "
+            "per row, or row numbers."
+        )
+    return chosen
+
+
+def predictions(what: str, returned: Any, n_rows: int) -> NDArray[np.float64]:
+    """Read one number per row, as a predictor returned them.
+
+    Parameters
+    ----------
+    what : str
+        What was returned, for the message.
+    returned : array-like of shape (n_rows,) or (n_rows, 1)
+        NaN and infinity are left to the caller.
+    n_rows : int
+        Number of rows that were predicted.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+
+    Raises
+    ------
+    ValueError
+        It has another shape or index, or holds something else than numbers.
+    """
+    values = numbers_of(in_order(what, returned, n_rows, "its input"))
+    if values is None or values.shape not in ((n_rows,), (n_rows, 1)):
+        raise ValueError(
+            f"{what} is {type(returned).__name__} of shape {np.shape(returned)}; it must be one "
+            f"number for each of {n_rows} networks. Correct its method predict."
+        )
+    return values.ravel()
+
+
+def not_pooled(results: pd.DataFrame, columns: list[str]) -> None:
+    """Check that no setting has two rows for one data seed: they would be no two seeds.
+
+    Parameters
+    ----------
+    results : DataFrame
+        From `graf_utils.evaluation.evaluate`.
+    columns : list of str
+        Columns that tell what was evaluated, but for the seed.
+
+    Raises
+    ------
+    ValueError
+        A setting has two rows for one data seed.
+    """
+    if "data_seed" not in results:
+        return
+    repeated = results.duplicated([*columns, "data_seed"])
+    if repeated.any():
+        first = results[repeated].iloc[0]
+        raise ValueError(
+            f"results has two rows of the setting {first[columns].to_dict()} for data seed "
+            f"{first['data_seed']}. Name different things apart, in a mapping; keep one row of "
+            f"each with results.drop_duplicates({[*columns, 'data_seed']}); or name the "
+            "columns to group in `by`."
+        )
+
+
+def numeric_columns(what: str, frame: Any, columns: list[str]) -> None:
+    """Check that a frame has some columns of numbers.
+
+    Parameters
+    ----------
+    what : str
+        What the frame is, for the message.
+    frame : object
+    columns : list of str
+
+    Raises
+    ------
+    ValueError
+        It is no frame, or one of the columns is not there or holds no numbers.
+    """
+    if not isinstance(frame, pd.DataFrame):
+        raise ValueError(
+            f"{what} is {type(frame).__name__}; it must be a DataFrame with the columns {columns}. "
+            "Put several together with pd.concat."
+        )
+    for column in columns:
+        if column not in frame or not pd.api.types.is_numeric_dtype(frame[column]):
+            raise ValueError(
+                f"{what} has no numbers in a column {column!r}. Add it, as NaN where it is not "
+                "known."
+            )

@@ -276,7 +276,9 @@ class _Describer:
         """Describe a class by its bases and members, and so by the code of its methods."""
         name = [str(cls.__module__), cls.__qualname__]
         if _is_of_package(cls):
-            return ["class", *name, _version(cls.__module__)]
+            replaced = _replaced(cls)
+            part = [self.describe(replaced)] if replaced else []
+            return ["class", *name, _version(cls.__module__), *part]
         members = []
         for key, member in vars(cls).items():
             if key not in _NO_CODE and not isinstance(member, _OF_C):
@@ -376,6 +378,20 @@ def _is_of_package(value: Any) -> bool:
         named = inspect.getattr_static(named, part, None)
     named = getattr(named, "__func__", named)  # of a class method or static method
     return named is value
+
+
+def _replaced(cls: type) -> dict[str, Any]:
+    """Methods of an installed class, and its bases, that code of one's own has put there."""
+    replaced = {}
+    for base in cls.__mro__:
+        for name, member in vars(base).items():
+            function = getattr(member, "__func__", member)  # of a class method or static method
+            module = getattr(function, "__module__", None)
+            if inspect.isfunction(function) and isinstance(module, str):
+                installed = _is_installed(module) or module.startswith("namedtuple_")
+                if not installed:
+                    replaced[f"{base.__qualname__}.{name}"] = function
+    return replaced
 
 
 @functools.cache

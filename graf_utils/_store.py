@@ -44,12 +44,14 @@ class Store:
             raise ValueError(
                 f"cache={folder!r} must be the path of a folder, such as cache='fits', or None."
             )
-        self.folder, self.numbers = Path(folder).resolve(), numbers
+        self.numbers = numbers
         try:
+            self.folder = Path(folder).resolve()
             self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # a path with a null byte
+            reason = getattr(error, "strerror", error)
             raise ValueError(
-                f"cache={str(folder)!r} cannot be used as a folder ({error.strerror}). Choose one "
+                f"cache={str(folder)!r} cannot be used as a folder ({reason}). Choose one "
                 "that can be written."
             ) from error
 

@@ -111,6 +111,11 @@ class Chapter:
         -------
         Table
             The same.
+
+        Raises
+        ------
+        ValueError
+            It is no table.
         """
         if not all(hasattr(table, name) for name in ("name", "source", "codes")):
             raise ValueError(

@@ -172,45 +172,19 @@ def summarise(results: pd.DataFrame, by: str | Iterable[str] = ()) -> pd.DataFra
         There is no such column, or `results` is no frame of `evaluate`. By default also: a setting
         has two rows for one data seed, so that different things go by one name.
     """
-    if not isinstance(results, pd.DataFrame):
-        raise ValueError(
-            f"results is {type(results).__name__}; it must be the frame that evaluate returns. Put "
-            "several together with pd.concat."
-        )
+    _checks.numeric_columns("results", results, ["kendall_tau", "cpu_seconds"])
     if isinstance(by, Iterable) and not isinstance(by, str):
         by = list(by)
     columns = list(SETTING) if by == [] else _checks.names("by", by)
     for column in columns:
         _checks.choice("by", column, list(results.columns))
-    for column in ("kendall_tau", "cpu_seconds"):
-        if column not in results or not pd.api.types.is_numeric_dtype(results[column]):
-            raise ValueError(
-                f"results has no numbers in a column {column!r}, which evaluate puts there. Add "
-                "it, as NaN where it is not known."
-            )
     if by == []:
-        _refuse_pooling(results)
+        _checks.not_pooled(results, columns)
     groups = results.groupby(columns, sort=False, dropna=False)
     tau = groups["kendall_tau"].agg(mean="mean", std="std", n="count")
     tau["ci95"] = 1.96 * tau["std"] / np.sqrt(tau["n"])
     tau["cpu_seconds"] = groups["cpu_seconds"].mean()
     return tau.reset_index()
-
-
-def _refuse_pooling(results: pd.DataFrame) -> None:
-    """Refuse two rows of one setting and data seed: they are no two seeds."""
-    if "data_seed" not in results:
-        return
-    repeated = results.duplicated([*SETTING, "data_seed"])
-    if repeated.any():
-        first = results[repeated].iloc[0]
-        raise ValueError(
-            f"results has two rows of encoding {first['encoding']!r} and predictor "
-            f"{first['predictor']!r} for data seed {first['data_seed']} in one setting. Name "
-            "different things apart, as in evaluate(encodings={'mine': ...}); keep one row of "
-            f"each with results.drop_duplicates({[*SETTING, 'data_seed']}); or name the "
-            "columns to group in `by`."
-        )
 
 
 def _groups(table: Table, duplicates: str) -> NDArray[np.intp] | None:
@@ -328,7 +302,8 @@ def _scores(
     model = clone(model)
     start = time.process_time()
     model.fit(x[train], y[train])
-    predicted = _predicted(model, x[test])
+    returned = predict_in_order(model, x[test])
+    predicted = _checks.predictions(f"what predictor {model!r:.80} returned", returned, len(test))
     seconds = time.process_time() - start
     if not np.isfinite(predicted).all():
         return None
@@ -339,16 +314,3 @@ def _scores(
         "n_features": x.shape[1],
         "cpu_seconds": round(seconds, 4),
     }
-
-
-def _predicted(model: Any, x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Predict one number per row; an error where a predictor returns something else."""
-    what = f"what predictor {model!r:.80} returned"
-    returned = _checks.in_order(what, predict_in_order(model, x), len(x), "its input")
-    values = _checks.numbers_of(returned)
-    if values is None or values.shape not in ((len(x),), (len(x), 1)):
-        raise ValueError(
-            f"{what} is {type(returned).__name__} of shape {np.shape(returned)}; it must be one "
-            f"number for each of {len(x)} networks. Correct its method predict."
-        )
-    return values.ravel()

@@ -220,14 +220,9 @@ def importances(
         An unknown name, a number out of range, rows that do not fit, an architecture that is
         repeated, or a predictor that a method cannot explain.
     """
-    if not isinstance(table, Table):
-        raise ValueError(
-            f"table is {type(table).__name__}, which is not a Table. Pass what load_table returns, "
-            "or build a graf_utils.Table from your own frame."
-        )
+    _check_table(table)
     ys = {name: np.asarray(table.target(name)) for name in _checks.names("targets", targets)}
     functions = _functions(methods)
-    _refuse_repeats(table)
     size = _one_number("train_size", train_size, 1, len(table) - 2, "networks in the table")
     n_explained = _one_number("n_explained", n_explained, 2, 10**9, "networks")
     seeds = _checks.whole_numbers("data_seeds", data_seeds, 0, 2**32 - 1, "seeds")
@@ -270,8 +265,13 @@ def _one_number(argument: str, value: Any, low: int, high: int, unit: str) -> in
     return numbers[0]
 
 
-def _refuse_repeats(table: Table) -> None:
+def _check_table(table: Table) -> None:
     """Refuse a table in which networks that were fitted on could be explained as unseen."""
+    if not isinstance(table, Table):
+        raise ValueError(
+            f"table is {type(table).__name__}, which is not a Table. Pass what load_table returns, "
+            "or build a graf_utils.Table from your own frame."
+        )
     repeats = int((table.first_rows != np.arange(len(table))).sum())
     if repeats:
         raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from typing import Any
 
 import numpy as np
@@ -140,7 +141,7 @@ def redundant_groups(X: pd.DataFrame, threshold: float = 1.0) -> dict[str, list[
             f"X is {type(X).__name__} of shape {np.shape(X)}; it must be a DataFrame of at least "
             "two rows whose column names differ, such as encode(table, 'graf') gives."
         )
-    if not 0 < threshold <= 1:
+    if not isinstance(threshold, numbers.Real) or not 0 < threshold <= 1:
         raise ValueError(
             f"threshold={threshold!r} is a correlation; it must be above 0 and at most 1 (columns "
             "of exactly the same order)."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -255,7 +255,7 @@ class Table:
         ValueError
             A row is not there, none is chosen, or the mask has another length or order.
         """
-        chosen = rows if isinstance(rows, slice) else self._chosen(rows)
+        chosen = rows if isinstance(rows, slice) else _checks.row_choice(rows, len(self))
         try:
             keep = np.arange(len(self))[chosen]
         except IndexError as error:
@@ -263,36 +263,11 @@ class Table:
                 f"rows={_checks.short(rows)} does not fit table {self.name!r}: {error}. Give row "
                 f"numbers in 0..{len(self) - 1}, a mask, or a slice."
             ) from error
-        if not len(keep):
-            raise ValueError(
-                f"rows={_checks.short(rows)} chooses no row of table {self.name!r}; a table has at "
-                "least one."
-            )
         frames = [
             None if frame is None else frame.iloc[keep].reset_index(drop=True)
             for frame in (self.targets, self.proxies)
         ]
         return Table(self.name, self.source, self.space, self.codes[keep], *frames, self.provenance)
-
-    def _chosen(self, rows: Any) -> NDArray[Any]:
-        """Read row numbers, or a mask in the order of the rows."""
-        chosen = np.asarray(list(rows) if isinstance(rows, Iterator) else rows)
-        if chosen.dtype == object and all(isinstance(row, bool | np.bool_) for row in chosen.flat):
-            chosen = chosen.astype(bool)
-        if chosen.ndim != 1:
-            raise ValueError(
-                f"rows={_checks.short(rows)} is {type(rows).__name__} of shape {chosen.shape}; it "
-                "must be a list of row numbers, such as rows=[0], or one boolean per row."
-            )
-        if chosen.dtype != bool:
-            return _checks.whole_array("rows", chosen)
-        _checks.in_order("rows", rows, len(self))
-        if len(chosen) != len(self):
-            raise ValueError(
-                f"rows is a mask of {len(chosen)} values for {len(self)} rows; give one value "
-                "per row, or row numbers."
-            )
-        return chosen
 
     def assign(self, **targets: Any | Callable[[Table], Any]) -> Table:
         """Return the table with derived targets, as in ``DataFrame.assign``.

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from graf_utils import registry
+from graf_utils import registry, results
 from graf_utils._files import write_text
 from graf_utils._parallel import torch_alone
 from graf_utils.features import GRAF, feature_family
@@ -50,7 +50,7 @@ def special(tmp_path, request):
     "write",
     [
         lambda place: score(CELLS, "params", checkpoint=place, **OPTIONS),
-        lambda place: registry.write_table(pd.DataFrame({"a": [1]}), place),
+        lambda place: results.write_table(pd.DataFrame({"a": [1]}), place),
         lambda place: write_text(place, "mine"),
     ],
 )
@@ -69,14 +69,14 @@ def test_a_table_of_ones_own_is_not_replaced(tmp_path):
     pd.DataFrame({"precious": [1]}).to_parquet(file)
     content = file.read_bytes()
     with pytest.raises(registry.DataError, match="none of ours, so it was not replaced"):
-        registry.write_table(pd.DataFrame({"a": [1]}), file)
+        results.write_table(pd.DataFrame({"a": [1]}), file)
     assert file.read_bytes() == content
     file.unlink()  # the remedy
     for number in (1, 2):  # our own is replaced
-        registry.write_table(pd.DataFrame({"a": [number]}), file)
+        results.write_table(pd.DataFrame({"a": [number]}), file)
         assert pd.read_parquet(file)["a"].tolist() == [number]
     file.write_bytes(file.read_bytes()[:-20])  # also if it is damaged
-    registry.write_table(pd.DataFrame({"a": [3]}), file)
+    results.write_table(pd.DataFrame({"a": [3]}), file)
     assert pd.read_parquet(file)["a"].tolist() == [3]
 
 
@@ -112,7 +112,10 @@ def test_the_data_folder_to_write_can_be_pasted(tmp_path, monkeypatch, name):
         registry.cache_dir()
     assignment = str(raised.value).partition("Write ")[2]
     shown = subprocess.run(
-        ["sh", "-c", f'{assignment}; printf %s "$GRAF_DATA_DIR"'], capture_output=True, text=True
+        ["sh", "-c", f'{assignment}; printf %s "$GRAF_DATA_DIR"'],
+        capture_output=True,
+        text=True,
+        encoding="utf8",
     )
     assert shown.stdout == str(tmp_path / name)
     assert shlex.split(assignment) == [f"GRAF_DATA_DIR={tmp_path / name}"]

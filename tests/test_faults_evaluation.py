@@ -118,7 +118,7 @@ def test_one_column_of_predictions_is_a_vector():
 def test_two_settings_of_one_name_are_not_pooled_and_the_remedies_work():
     first, second = run(encodings={"mine": X}), run(encodings={"mine": -(X**2)})
     both = pd.concat([first, second])
-    with pytest.raises(ValueError, match="two rows of encoding 'mine'") as error:
+    with pytest.raises(ValueError, match="two rows of the setting .*'mine'") as error:
         summarise(both)
     columns = re.search(r"drop_duplicates\((\[.*?\])\)", str(error.value))[1]
     names = [name.strip(" '") for name in columns.strip("[]").split(",")]
@@ -147,6 +147,7 @@ def test_the_interval_counts_the_seeds_that_have_a_tau():
         (lambda: run([("mine", Ridge()), ("other", Ridge())]), r"predictors=\{name: object\}"),
         (lambda: run(cache=5), "cache=5 must be the path"),
         (lambda: run(cache=""), "cache='' must be the path"),
+        (lambda: run(cache="a\0b"), "cannot be used as a folder"),
     ],
 )
 def test_errors_name_the_argument_and_stay_short(call, message):
@@ -158,6 +159,16 @@ def test_errors_name_the_argument_and_stay_short(call, message):
 def test_the_remedy_for_lists_of_numbers_works():
     tau = run(encodings=np.array(X.to_numpy().tolist()))["kendall_tau"]
     assert tau.tolist() == run()["kendall_tau"].tolist()
+
+
+def test_a_method_put_into_an_installed_class_is_another_predictor(tmp_path, monkeypatch):
+    before = run(cache=tmp_path)["kendall_tau"]
+    predict = Ridge.predict
+    monkeypatch.setattr(Ridge, "predict", lambda self, X: -predict(self, X))
+    turned = run(cache=tmp_path)["kendall_tau"]
+    assert turned.tolist() == pytest.approx((-before).tolist())
+    monkeypatch.undo()
+    assert run(cache=tmp_path)["kendall_tau"].tolist() == before.tolist()
 
 
 # --- correlations ---------------------------------------------------------------------------------
@@ -240,6 +251,7 @@ def test_other_columns_are_refused(columns, message):
         (lambda: what_if(FOREST, CELLS[0], "op-count"), "is no function"),
         (lambda: what_if(FOREST, CELLS[0], counts, groups=[list(X)]), "must be a mapping"),
         (lambda: importances([1], "a"), "not a Table"),
+        (lambda: importances(TABLE, "a", "op-count", train_size=9, threshold="x"), "threshold='x'"),
         (lambda: mean_ranks([1]), "found is list"),
         (lambda: mean_ranks(X.assign(method=1), by="methd"), "Did you mean 'method'"),
     ],
@@ -388,3 +400,9 @@ def test_labels_of_several_levels_align():
     index = pd.MultiIndex.from_product([["a"], [1, 2, 3]])
     values = pd.Series([1.0, 2.0, 3.0], index=index)
     assert _checks.aligned("y", values[::-1], index, "x").tolist() == [1.0, 2.0, 3.0]
+
+
+def test_graf_xgb_is_what_its_description_says():
+    model = make_predictor("graf-xgb").fit(X, Y)[-1]
+    assert model.get_booster().num_boosted_rounds() == 1000
+    assert (model.subsample, model.colsample_bynode, model.learning_rate) == (0.8, 0.2, 0.015)

@@ -21,7 +21,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from graf_utils._checks import nearest
 from graf_utils.features.authors import graf_families
-from graf_utils.features.families import Family, as_families
+from graf_utils.features.families import Family
+from graf_utils.features.own import as_families
 from graf_utils.graphs import ABSENT, GraphBatch
 from graf_utils.redundancy import distinct_columns
 from graf_utils.spaces import SearchSpace, get_space

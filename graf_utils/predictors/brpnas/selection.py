@@ -79,7 +79,8 @@ def select_iteratively(
         labelled = np.concatenate(rounds)
         rest = np.setdiff1d(np.arange(len(X)), labelled)
         fitted = clone(model).fit(X[labelled], y[labelled])
-        ranked = rest[np.argsort(-predict_in_order(fitted, X[rest]), kind="stable")]
+        predicted = np.asarray(predict_in_order(fitted, X[rest]), dtype=float)
+        ranked = rest[np.argsort(-predicted, kind="stable")]
         n_drawn = size // 2
         best, others = ranked[: size - n_drawn], ranked[size - n_drawn :]
         top = others[: max(len(ranked) // 2**number, n_drawn)]
