@@ -661,3 +661,61 @@ def numeric_columns(what: str, frame: Any, columns: list[str]) -> None:
                 f"{what} has no numbers in a column {column!r}. Add it, as NaN where it is not "
                 "known."
             )
+
+
+def real_array(what: str, values: Any) -> NDArray[Any]:
+    """Read an array of real numbers that a function of one's own gave.
+
+    Parameters
+    ----------
+    what : str
+        What gave it, for the message, such as ``"family 'mine'"``.
+    values : array-like, tensor or sparse matrix
+
+    Returns
+    -------
+    ndarray
+        Whole numbers stay whole numbers, so that large ones are exact; all else is float64.
+
+    Raises
+    ------
+    ValueError
+        It holds something else, such as text or complex numbers.
+    """
+    numbers = numbers_of(values)
+    if numbers is None:
+        raise ValueError(
+            f"{what} gave {short(values)} of type {type(values).__name__}; it must be an "
+            "array of real numbers, one row per graph. Return np.asarray(rows, dtype=float), of a "
+            "tensor rows.detach().numpy()."
+        )
+    as_given = np.asarray(values)
+    return as_given if as_given.dtype.kind in "iub" else numbers  # so that integers stay exact
+
+
+def labels(argument: str, value: Any) -> tuple[str, ...]:
+    """Read names of labels, at least one, each once.
+
+    Parameters
+    ----------
+    argument : str
+        Name of the argument, for the message.
+    value : sequence of str
+
+    Returns
+    -------
+    tuple of str
+
+    Raises
+    ------
+    ValueError
+        There is none, one stands there twice, or one is no text.
+    """
+    listed = () if isinstance(value, str) else tuple(value)
+    is_text = all(isinstance(name, str) for name in listed)
+    if not listed or not is_text or len(set(listed)) < len(listed):
+        raise ValueError(
+            f"{argument}={short(value)} must be a list of at least one name, each once, such as "
+            "('conv', 'pool'). Rename them."
+        )
+    return listed

@@ -14,7 +14,7 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from graf_utils._checks import short, whole_array
+from graf_utils._checks import labels, whole_array
 
 __all__ = ["ABSENT", "GraphBatch"]
 
@@ -94,7 +94,10 @@ class GraphBatch:
     node_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        self._check_names_and_inputs()
+        object.__setattr__(self, "operations", labels("operations", self.operations))
+        if not isinstance(self.inputs, Iterable):
+            raise ValueError(f"inputs={self.inputs!r} is no list of nodes. Write ({self.inputs},).")
+        object.__setattr__(self, "inputs", tuple(self.inputs))
         edges = self._checked_edges()
         object.__setattr__(self, "edges", edges)
         object.__setattr__(self, "edge_ops", self._checked_ids("edge_ops", len(edges), "edge slot"))
@@ -116,23 +119,6 @@ class GraphBatch:
                 f"node_names={self.node_names!r} has {len(self.node_names)} names for "
                 f"{self.n_nodes} nodes. Give each one."
             )
-
-    def _check_names_and_inputs(self) -> None:
-        """Keep the names as a tuple; each stands there once. `inputs` lists nodes."""
-        names = () if isinstance(self.operations, str) else tuple(self.operations)
-        if len(set(names)) < len(names) or not all(isinstance(name, str) for name in names):
-            raise ValueError(
-                f"operations={short(names)}: names must be text, each once. Rename them."
-            )
-        if not names:
-            raise ValueError(
-                f"operations={self.operations!r} must be a list of at least one name, such as "
-                "('conv', 'pool')."
-            )
-        object.__setattr__(self, "operations", names)
-        if not isinstance(self.inputs, Iterable):
-            raise ValueError(f"inputs={self.inputs!r} is no list of nodes. Write ({self.inputs},).")
-        object.__setattr__(self, "inputs", tuple(self.inputs))
 
     def _checked_edges(self) -> NDArray[np.intp]:
         """The edge slots as an array of pairs of node numbers."""

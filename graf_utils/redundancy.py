@@ -15,6 +15,8 @@ from sklearn.base import BaseEstimator
 from sklearn.feature_selection import SelectorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from graf_utils._checks import numbers_of
+
 __all__ = ["DistinctColumns", "distinct_columns", "independent_columns", "redundant_groups"]
 
 
@@ -146,7 +148,12 @@ def redundant_groups(X: pd.DataFrame, threshold: float = 1.0) -> dict[str, list[
             f"threshold={threshold!r} is a correlation; it must be above 0 and at most 1 (columns "
             "of exactly the same order)."
         )
-    values = X.to_numpy(float)
+    values = numbers_of(X)
+    if values is None or not np.isfinite(values).all():
+        raise ValueError(
+            "X must hold finite numbers, such as encode(table, 'graf') gives. Encode text, and "
+            "drop or fill what is missing."
+        )
     varies = (values != values[0]).any(axis=0)
     labels = np.zeros(X.shape[1], dtype=int)  # 0: the constant ones
     labels[varies] = np.arange(1, varies.sum() + 1)
@@ -203,7 +210,9 @@ def independent_columns(X: Any, tolerance: float = 1e-9) -> NDArray[np.intp]:
     >>> independent_columns([[1, 2, 0], [2, 4, 0], [3, 6, 1]])
     array([0, 2])
     """
-    values = np.asarray(X, dtype=float)
+    values = numbers_of(X)
+    if values is None:
+        raise ValueError("X must hold numbers, one row per architecture. Encode text first.")
     if values.ndim != 2 or not values.size or not np.isfinite(values).all():
         raise ValueError(
             f"X has shape {values.shape}; it must be a matrix of finite numbers, one row "

@@ -23,7 +23,7 @@ from graf_utils.features import GRAF, feature_family
 from graf_utils.features.families import FAMILIES, Family
 from graf_utils.graphs import GraphBatch
 from graf_utils.networks import NETWORKS
-from graf_utils.redundancy import distinct_columns
+from graf_utils.redundancy import distinct_columns, independent_columns, redundant_groups
 from graf_utils.scoring import image_batch, score, score_network
 from graf_utils.spaces import NB201, CellSpace, SearchSpace
 
@@ -504,3 +504,13 @@ def test_digits_in_quotes_have_a_remedy():
     with pytest.raises(ValueError, match=r"Write 4 without quotes \(.astype\(int\) for an array"):
         NB201().to_codes(codes)
     assert NB201().from_codes(codes.astype(int)) == [CELLS[0]]
+
+
+@pytest.mark.parametrize("column", [["1", "2"], [1j, 2], [1, np.nan], [1, np.inf], [None, 1]])
+def test_redundancy_of_what_is_no_number_is_refused(column):
+    X = pd.DataFrame({"a": [1.0, 2.0], "b": column})
+    for find in (redundant_groups, independent_columns):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with pytest.raises(ValueError, match="X "):
+                find(X)

@@ -10,7 +10,7 @@ themselves.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, combinations
 from typing import Any, NamedTuple
 
@@ -26,6 +26,7 @@ from graf_utils.features.own import as_families
 from graf_utils.graphs import ABSENT, GraphBatch
 from graf_utils.redundancy import distinct_columns
 from graf_utils.spaces import SearchSpace, get_space
+from graf_utils.spaces.checking import graphs_of
 from graf_utils.table import Table
 
 __all__ = ["GRAF", "subsets"]
@@ -145,28 +146,6 @@ def _check_width(
             "operations=[...], or only families that ask of each operation, such as "
             "families=['op_count']."
         )
-
-
-def _graphs(space: SearchSpace, architectures: Any) -> dict[str, GraphBatch]:
-    """The graphs of architectures; a space of one's own must give one per architecture."""
-    batches = space.graph_batch(architectures)
-    if not isinstance(batches, dict) or not all(
-        isinstance(batch, GraphBatch) for batch in batches.values()
-    ):
-        raise ValueError(
-            f"graph_batch of {space!r} gave {type(batches).__name__}; it must give a dictionary of "
-            f"a GraphBatch for each of the cells {space.cells}."
-        )
-    n = np.shape(architectures)[0] if hasattr(architectures, "shape") else None
-    if n is None and isinstance(architectures, Sized):
-        n = len(architectures)
-    wrong = [cell for cell, batch in batches.items() if n is not None and len(batch) != n]
-    if wrong:
-        raise ValueError(
-            f"graph_batch of {space!r} gave {len(batches[wrong[0]])} graphs for {n} architectures; "
-            "row i must be of architecture i. Correct it."
-        )
-    return batches
 
 
 def _has_few_patterns(batch: GraphBatch) -> bool:
@@ -428,7 +407,7 @@ class GRAF(TransformerMixin, BaseEstimator):
             X = X.codes
         if isinstance(X, GraphBatch):
             X = {"": X}
-        batches = X if isinstance(X, dict) else _graphs(space, X)
+        batches = X if isinstance(X, dict) else graphs_of(space, X)
         if tuple(batches) != space.cells:
             raise ValueError(
                 f"X has the cells {tuple(batches)}; space {space.name!r} has {space.cells}. Pass a "

@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from graf_utils._checks import named, nearest, numbers_of, short
+from graf_utils._checks import named, nearest, real_array, short
 from graf_utils.features.families import FAMILIES, Family
 from graf_utils.graphs import GraphBatch
 
@@ -155,7 +154,9 @@ def _family(name: str, item: Any) -> Family:
     labels = getattr(item, "feature_columns", ("",))
 
     def compute(batch: GraphBatch, start: int, inside: Any, variant: str) -> NDArray[Any]:
-        values = _numbers(name, item(batch) if inside is None else item(batch, inside))
+        values = real_array(
+            f"family {name!r}", item(batch) if inside is None else item(batch, inside)
+        )
         width = len(labels) if inside is None else len(inside)
         if values.shape == (len(batch),) and width == 1:
             values = values[:, None]
@@ -168,16 +169,3 @@ def _family(name: str, item: Any) -> Family:
         return values.T
 
     return Family(name, compute, labels, by_pattern=False)
-
-
-def _numbers(name: str, values: Any) -> NDArray[Any]:
-    """What a family of one's own gave, as an array of real numbers."""
-    numbers = numbers_of(values)
-    if numbers is None:
-        raise ValueError(
-            f"family {name!r} gave {short(values)} of type {type(values).__name__}; it must be an "
-            "array of real numbers, one row per graph. Return np.asarray(rows, dtype=float), of a "
-            "tensor rows.detach().numpy()."
-        )
-    as_given = np.asarray(values)
-    return as_given if as_given.dtype.kind in "iub" else numbers  # so that integers stay exact
