@@ -358,12 +358,12 @@ def _explain(
     return pd.concat(parts)
 
 
-def mean_ranks(found: pd.DataFrame, by: Iterable[str] = ()) -> pd.DataFrame:
+def mean_ranks(results: pd.DataFrame, by: Iterable[str] = ()) -> pd.DataFrame:
     """Return the mean rank of each feature over the train sets, best first.
 
     Parameters
     ----------
-    found : DataFrame
+    results : DataFrame
         From `importances`, or several of these put together.
     by : sequence of str
         Columns that name a setting; by default all that do.
@@ -380,22 +380,22 @@ def mean_ranks(found: pd.DataFrame, by: Iterable[str] = ()) -> pd.DataFrame:
         There is no such column. By default also: a feature has two ranks for one setting and data
         seed, so that different things go by one name.
     """
-    if not isinstance(found, pd.DataFrame):
-        raise ValueError(f"found is {type(found).__name__}; it must be a frame of importances.")
+    if not isinstance(results, pd.DataFrame):
+        raise ValueError(f"results is {type(results).__name__}; it must be a frame of importances.")
     by = [by] if isinstance(by, str) else list(by)
     for column in by:
-        _checks.choice("by", column, list(found.columns))
+        _checks.choice("by", column, list(results.columns))
     if not by:
-        by = [c for c in found if c not in ("data_seed", "feature", "importance", "rank")]
-        repeated = found.duplicated([*by, "feature", "data_seed"])
+        by = [c for c in results if c not in ("data_seed", "feature", "importance", "rank")]
+        repeated = results.duplicated([*by, "feature", "data_seed"])
         if repeated.any():
-            first = found[repeated].iloc[0]
+            first = results[repeated].iloc[0]
             raise ValueError(
-                f"found has two ranks of {first['feature']!r} for data seed {first['data_seed']} "
+                f"results has two ranks of {first['feature']!r} for data seed {first['data_seed']} "
                 "in one setting, such as two encodings of one name. Name them apart, as in "
                 "importances(encoding={'mine': ...}), or name the settings in `by`."
             )
-    groups = found.groupby([*by, "feature"], sort=False, dropna=False)
+    groups = results.groupby([*by, "feature"], sort=False, dropna=False)
     means = groups["rank"].agg(mean_rank="mean", std_rank="std", n="size")
     means = means.assign(importance=groups["importance"].mean()).reset_index()
     return means.sort_values([*by, "mean_rank"], ignore_index=True)

@@ -252,7 +252,7 @@ def test_other_columns_are_refused(columns, message):
         (lambda: what_if(FOREST, CELLS[0], counts, groups=[list(X)]), "must be a mapping"),
         (lambda: importances([1], "a"), "not a Table"),
         (lambda: importances(TABLE, "a", "op-count", train_size=9, threshold="x"), "threshold='x'"),
-        (lambda: mean_ranks([1]), "found is list"),
+        (lambda: mean_ranks([1]), "results is list"),
         (lambda: mean_ranks(X.assign(method=1), by="methd"), "Did you mean 'method'"),
     ],
 )
