@@ -519,3 +519,11 @@ def test_the_first_label_without_a_class_is_refused_with_the_number_that_works()
     with pytest.raises(ValueError, match=rf"Pass classes={len(labels)}\.$"):
         score(CELLS[:1], "params", classes=len(labels) - 1, **options)
     assert score(CELLS[:1], "params", classes=len(labels), **options)["params"][0] > 0
+
+
+@pytest.mark.parametrize("kind", [nn.BatchNorm2d, nn.InstanceNorm2d])
+@pytest.mark.parametrize("affine", [True, False])
+def test_a_norm_counts_twice_only_with_weights_of_its_own(kind, affine):
+    network = nn.Sequential(nn.Conv2d(3, 8, 1), kind(8, affine=affine))
+    expected = 16 * 16 * 8 * (3 + (2 if affine else 1))
+    assert score_network(network, BATCH, "flops")["flops"] == expected / 1e6
