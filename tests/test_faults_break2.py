@@ -371,7 +371,7 @@ def test_graphs_of_a_space_of_ones_own_are_one_per_architecture():
             return list(super().graph_batch(architectures).values())
 
     for form in (list, np.array, pd.DataFrame):
-        with pytest.raises(ValueError, match="gave 1 graphs for 2 architectures"):
+        with pytest.raises(ValueError, match="each cell: {'': 1}, for 2 arch"):
             GRAF(Fewer()).transform(form([(0, 1, 0), (1, 1, 1)]))
     with pytest.raises(ValueError, match="gave list; it must give a dictionary"):
         GRAF(Listed()).transform([(0, 1, 0)])
@@ -514,3 +514,19 @@ def test_redundancy_of_what_is_no_number_is_refused(column):
             warnings.simplefilter("error")
             with pytest.raises(ValueError, match="X "):
                 find(X)
+
+
+def test_the_first_label_without_a_class_is_refused_with_the_number_that_works():
+    images, labels = BATCH
+    options = {**OPTIONS, "batch": (images, np.arange(len(labels)))}
+    with pytest.raises(ValueError, match=rf"Pass classes={len(labels)}\.$"):
+        score(CELLS[:1], "params", classes=len(labels) - 1, **options)
+    assert score(CELLS[:1], "params", classes=len(labels), **options)["params"][0] > 0
+
+
+@pytest.mark.parametrize("kind", [nn.BatchNorm2d, nn.InstanceNorm2d])
+@pytest.mark.parametrize("affine", [True, False])
+def test_a_norm_counts_twice_only_with_weights_of_its_own(kind, affine):
+    network = nn.Sequential(nn.Conv2d(3, 8, 1), kind(8, affine=affine))
+    expected = 16 * 16 * 8 * (3 + (2 if affine else 1))
+    assert score_network(network, BATCH, "flops")["flops"] == expected / 1e6

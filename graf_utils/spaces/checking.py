@@ -43,10 +43,10 @@ def graphs_of(space: SearchSpace, architectures: Any) -> dict[str, GraphBatch]:
     n = np.shape(architectures)[0] if hasattr(architectures, "shape") else None
     if n is None and isinstance(architectures, Sized):
         n = len(architectures)
-    wrong = [cell for cell, batch in batches.items() if n is not None and len(batch) != n]
-    if wrong:
+    lengths = {cell: len(batch) for cell, batch in batches.items()}
+    if n is not None and set(lengths.values()) - {n}:
         raise ValueError(
-            f"graph_batch of {space!r} gave {len(batches[wrong[0]])} graphs for {n} architectures; "
-            "row i must be of architecture i. Correct it."
+            f"graph_batch of {space!r} gave so many graphs of each cell: {lengths}, for {n} "
+            "architectures; row i must be of architecture i. Correct it."
         )
     return batches
