@@ -7,7 +7,7 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -384,13 +384,19 @@ def _device(device: str | torch.device) -> torch.device:
 
 def _proxies(proxies: Any) -> dict[str, Callable[[Run], Any]]:
     """Read names of proxies, functions of a `Run`, or a mapping of a name to either."""
-    pairs = named("proxies", BUILT_IN if proxies is None else proxies)
-    for name, item in pairs:
+    proxies = BUILT_IN if proxies is None else proxies
+    several = isinstance(proxies, Iterable) and not isinstance(proxies, str | Mapping)
+    items = list(proxies) if several else [proxies]
+    if isinstance(proxies, Mapping):
+        items = list(proxies.values())
+    for item in items:
         if not callable(item) and not (isinstance(item, str) and item in PROXIES):
             raise ValueError(
                 f"proxies={short(proxies)}: {item!r} is unknown; it must be one of "
                 f"{list(PROXIES)}, or a function of your own.{nearest(item, PROXIES)}"
             )
+    pairs = named("proxies", items if several else proxies)
+    for name, _ in pairs:
         if name in ("architecture", "error", "seconds", *_PASSES) or name.startswith("seconds."):
             raise ValueError(
                 f"proxy {name!r} has the name of another column. Write "

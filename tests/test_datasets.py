@@ -580,7 +580,7 @@ def test_a_relative_data_folder_is_refused_with_an_absolute_one(
         assert len(load_table("tiny", valid_only=False, registry=registry)) == 3
     assert not server.hits
     monkeypatch.setenv("GRAF_DATA_DIR", "~nobody-of-this-name/x")
-    with pytest.raises(DataError, match="it must be an absolute path. Write GRAF_DATA_DIR=/"):
+    with pytest.raises(DataError, match="it must be an absolute path. Write GRAF_DATA_DIR='/"):
         store.cache_dir()
     monkeypatch.setenv("GRAF_DATA_DIR", "data folder")
     with pytest.raises(SystemExit) as stop:
