@@ -25,9 +25,23 @@ ROOT = Path(__file__).resolve().parent.parent
 EXTRAS = ("xgboost-cpu", "explain", "cluster")
 TOOLS = ("pytest", "hypothesis")
 OF_THE_REPOSITORY = {
-    "execution_cache", "house", "markers", "repository", "scoreboard", "site", "versions",
-}  # fmt: skip
+    "chapter",
+    "execution_cache",
+    "house",
+    "markers",
+    "repository",
+    "scoreboard",
+    "site",
+    "takeaways",
+    "versions",
+}
 """Tests of the book and of the repository, which need more than the package does."""
+IMPORTS_TORCH = re.compile(
+    r"^(import torch|from torch"
+    r"|from graf_utils\.(networks|proxies|scoring|predictors\.brpnas)"
+    r"|from graf_utils import .*(networks|proxies|scoring))",
+    re.M,
+)
 WITH_TORCH = {"docs", "scale_out"}
 """Tests that need PyTorch and do not import it themselves."""
 
@@ -53,7 +67,7 @@ def package_tests(has_torch: bool) -> list[str]:
     files = []
     for path in sorted((ROOT / "tests").glob("test_*.py")):
         name = path.stem.removeprefix("test_")
-        imports = re.search(r"^(import|from) torch\b", path.read_text(encoding="utf8"), re.M)
+        imports = IMPORTS_TORCH.search(path.read_text(encoding="utf8"))
         if name in OF_THE_REPOSITORY:
             continue
         if has_torch or not (imports or name in WITH_TORCH):
