@@ -45,8 +45,8 @@ book: $(STAMP) ## build the book into _build/html (SOURCE=paper: from the publis
 test: lint ## ruff, then pytest (the site tests need a built book: make book first)
 	$(BIN)/python -m pytest
 
-quick: lint ## ruff, then the tests that need neither the paper's tables, the site nor minutes
-	$(BIN)/python -m pytest -m "not paper and not site and not cluster and not slow"
+quick: lint ## ruff, then the tests of the core, of claims and of the house: under 90 s
+	$(BIN)/python -m pytest -m "not paper and not site and not cluster and not slow and not engine"
 
 floors: ## the package's tests with the lowest versions it declares, on Python 3.11
 	$(call find_python,$(PYTHON_LOWEST),3.11,PYTHON_LOWEST); \

@@ -14,6 +14,17 @@ MARKERS = {
 }
 """Marker → fixtures; a test that uses one of them, directly or through another, is marked."""
 
+ENGINES = (
+    "brpnas",
+    "explain",
+    "measurements",
+    "networks",
+    "proxies",
+    "recipes",
+    "search",
+    "versions",
+)
+"""Test files of what is read when its chapter is; so are those whose name begins with faults."""
 
 DATA_DIR = os.environ.get("GRAF_DATA_DIR", "")  # some tests set another one for themselves
 
@@ -59,6 +70,9 @@ def pytest_collection_modifyitems(items):
         for marker, names in MARKERS.items():
             if fixtures & names:
                 item.add_marker(marker)
+        file = item.path.stem.removeprefix("test_")
+        if file in ENGINES or file.startswith("faults_"):
+            item.add_marker("engine")
 
 
 def _is_a_known_gap(reason):

@@ -211,6 +211,7 @@ def test_a_source_that_is_none_is_refused_at_the_start(monkeypatch):
     assert Chapter("98_test").source == "embedded"
 
 
+@pytest.mark.slow
 def test_a_chapter_runs_as_a_script():
     """Without IPython's shell sentences are printed; warnings take a line without a path."""
     code = (

@@ -547,6 +547,7 @@ def test_what_cannot_be_keyed_is_not_cached_and_says_so(table, tmp_path):
     assert len(list(tmp_path.rglob("*.json"))) == 3
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on(table, tmp_path):
     """kill -9 half-way; the finished fits are kept, the frame equals an uninterrupted one."""
     script = textwrap.dedent("""

@@ -379,6 +379,7 @@ def test_predictors_have_keys_that_hold():
         assert digest(pickle.loads(pickle.dumps(model))) == keys[name]
 
 
+@pytest.mark.slow
 def test_a_key_holds_in_another_process(tmp_path):
     """Hashes of text and addresses differ there."""
     script = tmp_path / "script.py"

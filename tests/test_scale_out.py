@@ -189,6 +189,7 @@ def test_score_with_a_worker_killed(cluster, client, tmp_path):
     assert_identical(alone(score, file), expected)
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_given_up_is_not_needed(tmp_path):
     """The cluster forgets the killed worker at once; the other one ends the calls in order."""
     with (
