@@ -42,7 +42,7 @@ IMPORTS_TORCH = re.compile(
     r"|from graf_utils import .*(networks|proxies|scoring))",
     re.M,
 )
-WITH_TORCH = {"docs", "scale_out"}
+WITH_TORCH = {"docs", "recipes", "scale_out"}
 """Tests that need PyTorch and do not import it themselves."""
 
 
