@@ -148,7 +148,7 @@ def named(argument: str, value: Any) -> list[tuple[str, Any]]:
     if isinstance(value, Mapping):
         names(argument, list(value))
         return list(value.items())
-    items = list(value) if _is_list(value) else [value]
+    items = listed(value)
     if not items:
         raise ValueError(f"{argument}={short(value)} is empty; give at least one.")
     plain = [item for item in items if _is_plain(item)]
@@ -159,14 +159,32 @@ def named(argument: str, value: Any) -> list[tuple[str, Any]]:
             f"object are written as a mapping, {argument}={{name: object}}."
         )
     pairs = [(_name_of(item), item) for item in items]
-    listed = [name for name, _ in pairs]
-    if len(set(listed)) < len(listed) and not all(isinstance(item, str) for item in items):
+    keys = [name for name, _ in pairs]
+    if len(set(keys)) < len(keys) and not all(isinstance(item, str) for item in items):
         raise ValueError(
-            f"{argument} has several objects of one name: {short(listed)}. Name them in a mapping, "
+            f"{argument} has several objects of one name: {short(keys)}. Name them in a mapping, "
             f"such as {argument}={{'first': ..., 'second': ...}}."
         )
-    _each_once(argument, listed)
+    _each_once(argument, keys)
     return pairs
+
+
+def listed(value: Any) -> list[Any]:
+    """Return the names and objects that `named` reads, without names of their own.
+
+    Parameters
+    ----------
+    value : object
+        As for `named`; an iterator is used up.
+
+    Returns
+    -------
+    list
+        The values of a mapping, the items of a list, or one object alone.
+    """
+    if isinstance(value, Mapping):
+        return list(value.values())
+    return list(value) if _is_list(value) else [value]
 
 
 def _is_list(value: Any) -> bool:

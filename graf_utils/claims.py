@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import quote
 
 from graf_utils import _checks, _files
+from graf_utils._statistics import NORMAL_95
 
 __all__ = [
     "VERDICTS",
@@ -41,7 +42,6 @@ _COLUMNS = [
     "chapter", "id", "claim", "where", "paper", "ours", "tolerance", "verdict", "missed", "reason",
 ]  # fmt: skip
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-_Z = 1.96  # 95 % of a normal distribution lie within so many standard deviations
 _BINARY = 5e-13  # half a unit of the twelfth decimal forgives .845 + .002 != .847 in binary
 
 
@@ -341,7 +341,7 @@ def _margins(
     margins = {}
     for name in names:
         error = standard_error if by_name is None else by_name[name]
-        spread = 0.0 if error is None else _Z * _width(id, "standard_error", error)
+        spread = 0.0 if error is None else NORMAL_95 * _width(id, "standard_error", error)
         margins[name] = rounding + spread
     low, high = min(margins.values()), max(margins.values())
     text = f"± {low:.2g}" + (f" to {high:.2g}" if high > low else "")

@@ -13,7 +13,7 @@ import pandas as pd
 from graf_utils._checks import nearest
 from graf_utils.features import GRAF, OP_COUNT, authors_encoding, authors_order
 from graf_utils.graphs import ABSENT, GraphBatch
-from graf_utils.table import Table
+from graf_utils.table import Table, check_table
 
 __all__ = ["ENCODINGS", "encode", "one_hot", "path_encoding"]
 
@@ -255,11 +255,7 @@ def encode(table: Table, encoding: str) -> pd.DataFrame:
     ValueError
         An unknown or repeated name, an encoding that the table cannot serve, or no table.
     """
-    if not isinstance(table, Table):
-        raise ValueError(
-            f"table is {type(table).__name__}; encode takes a Table. Pass what load_table returns, "
-            "or build a graf_utils.Table from your own frame."
-        )
+    check_table(table, "encode")
     names = [part.strip() for part in encoding.split("+")] if isinstance(encoding, str) else []
     unknown = [name for name in names if name not in ENCODINGS]
     if not names or unknown:

@@ -28,10 +28,11 @@ from tqdm import tqdm
 
 from graf_utils import __version__, _checks
 from graf_utils._parallel import predict_in_order, unordered
+from graf_utils._statistics import NORMAL_95
 from graf_utils._store import FitKeys, Store
 from graf_utils.encodings import encode
 from graf_utils.predictors import make_predictor
-from graf_utils.table import Table
+from graf_utils.table import Table, check_table
 
 __all__ = ["DATA_SEEDS", "SETTING", "TRAIN_SIZES", "evaluate", "summarise"]
 
@@ -182,18 +183,14 @@ def summarise(results: pd.DataFrame, by: str | Iterable[str] = ()) -> pd.DataFra
         _checks.not_pooled(results, columns)
     groups = results.groupby(columns, sort=False, dropna=False)
     tau = groups["kendall_tau"].agg(mean="mean", std="std", n="count")
-    tau["ci95"] = 1.96 * tau["std"] / np.sqrt(tau["n"])
+    tau["ci95"] = NORMAL_95 * tau["std"] / np.sqrt(tau["n"])
     tau["cpu_seconds"] = groups["cpu_seconds"].mean()
     return tau.reset_index()
 
 
 def _groups(table: Table, duplicates: str) -> NDArray[np.intp] | None:
     """For each row the first row of its architecture; None if each stands there once."""
-    if not isinstance(table, Table):
-        raise ValueError(
-            f"table is {type(table).__name__}, which is not a Table. Pass what load_table returns, "
-            "or build a graf_utils.Table from your own frame."
-        )
+    check_table(table, "evaluate")
     _checks.choice("duplicates", duplicates, ["refuse", "grouped"])
     copies = np.flatnonzero(table.first_rows != np.arange(len(table)))
     if not len(copies):

@@ -26,7 +26,7 @@ from graf_utils.encodings import encode
 from graf_utils.predictors import make_predictor
 from graf_utils.redundancy import redundant_groups
 from graf_utils.spaces import CellSpace, SearchSpace, get_space
-from graf_utils.table import Table
+from graf_utils.table import Table, check_table
 
 __all__ = [
     "METHODS",
@@ -220,7 +220,7 @@ def importances(
         An unknown name, a number out of range, rows that do not fit, an architecture that is
         repeated, or a predictor that a method cannot explain.
     """
-    _check_table(table)
+    _refuse_copies(table)
     ys = {name: np.asarray(table.target(name)) for name in _checks.names("targets", targets)}
     functions = _functions(methods)
     size = _one_number("train_size", train_size, 1, len(table) - 2, "networks in the table")
@@ -265,13 +265,9 @@ def _one_number(argument: str, value: Any, low: int, high: int, unit: str) -> in
     return numbers[0]
 
 
-def _check_table(table: Table) -> None:
+def _refuse_copies(table: Table) -> None:
     """Refuse a table in which networks that were fitted on could be explained as unseen."""
-    if not isinstance(table, Table):
-        raise ValueError(
-            f"table is {type(table).__name__}, which is not a Table. Pass what load_table returns, "
-            "or build a graf_utils.Table from your own frame."
-        )
+    check_table(table, "importances")
     repeats = int((table.first_rows != np.arange(len(table))).sum())
     if repeats:
         raise ValueError(

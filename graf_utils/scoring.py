@@ -7,7 +7,7 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from graf_utils import __version__
 from graf_utils._checkpoint import Checkpoint
-from graf_utils._checks import in_order, named, nearest, short, whole_number
+from graf_utils._checks import in_order, listed, named, nearest, short, whole_number
 from graf_utils._keys import NotKeyable, digest
 from graf_utils._parallel import torch_alone, torch_lock, unordered
 from graf_utils.networks import Builder
@@ -385,17 +385,14 @@ def _device(device: str | torch.device) -> torch.device:
 def _proxies(proxies: Any) -> dict[str, Callable[[Run], Any]]:
     """Read names of proxies, functions of a `Run`, or a mapping of a name to either."""
     proxies = BUILT_IN if proxies is None else proxies
-    several = isinstance(proxies, Iterable) and not isinstance(proxies, str | Mapping)
-    items = list(proxies) if several else [proxies]
-    if isinstance(proxies, Mapping):
-        items = list(proxies.values())
+    items = listed(proxies)
     for item in items:
         if not callable(item) and not (isinstance(item, str) and item in PROXIES):
             raise ValueError(
                 f"proxies={short(proxies)}: {item!r} is unknown; it must be one of "
                 f"{list(PROXIES)}, or a function of your own.{nearest(item, PROXIES)}"
             )
-    pairs = named("proxies", items if several else proxies)
+    pairs = named("proxies", proxies if isinstance(proxies, Mapping) else items)
     for name, _ in pairs:
         if name in ("architecture", "error", "seconds", *_PASSES) or name.startswith("seconds."):
             raise ValueError(

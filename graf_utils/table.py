@@ -14,7 +14,7 @@ from graf_utils import _checks
 from graf_utils._checks import nearest
 from graf_utils.spaces import SearchSpace, get_space
 
-__all__ = ["Table", "locate", "row_numbers"]
+__all__ = ["Table", "check_table", "locate", "row_numbers"]
 
 
 class Table:
@@ -303,6 +303,27 @@ def _labels(architectures: Any, n_rows: int) -> pd.Index:
     if isinstance(architectures, pd.Series | pd.DataFrame):
         return architectures.index
     return pd.RangeIndex(n_rows)
+
+
+def check_table(table: Any, function: str) -> None:
+    """Check that a function was given a table.
+
+    Parameters
+    ----------
+    table : object
+    function : str
+        Name of the function, for the message.
+
+    Raises
+    ------
+    ValueError
+        It is no `Table`.
+    """
+    if not isinstance(table, Table):
+        raise ValueError(
+            f"table is {type(table).__name__}, which is not a Table; {function} takes a Table. "
+            "Pass what load_table returns, or build a graf_utils.Table from your own frame."
+        )
 
 
 def row_numbers(codes: NDArray[Any]) -> dict[bytes, int]:

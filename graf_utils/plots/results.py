@@ -13,10 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 
 from graf_utils import _checks
+from graf_utils._statistics import NORMAL_95
 from graf_utils.evaluation import SETTING
 from graf_utils.plots.style import legend_below, look, new_axes, wrapped
-
-NORMAL_95 = 1.96  # standard errors on either side of a mean that hold it 95 times of 100
 
 
 def refuse_pooling(results: pd.DataFrame, by: Sequence[str], free: Sequence[str] = ()) -> None:
