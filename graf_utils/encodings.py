@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from graf_utils._checks import nearest
-from graf_utils.features import GRAF, OP_COUNT, authors_encoding, authors_order
+from graf_utils.features import GRAF, OP_COUNT, Flow, authors_encoding, authors_order
 from graf_utils.graphs import ABSENT, GraphBatch
 from graf_utils.table import Table, check_table
 
@@ -194,6 +194,11 @@ def _authors_graf(table: Table) -> pd.DataFrame:
     return authors_encoding(table.space, graf.fit_transform(table))
 
 
+def _flow(table: Table) -> pd.DataFrame:
+    """Operations on the live paths."""
+    return Flow(table.space).set_output(transform="pandas").fit_transform(table)
+
+
 def _op_count(table: Table) -> pd.DataFrame:
     return _graf(table, families=[OP_COUNT])
 
@@ -228,6 +233,7 @@ ENCODINGS: dict[str, Callable[[Table], pd.DataFrame]] = {
     "path": _path,
     "params": lambda table: _cost(table, 0, "params"),
     "flops": lambda table: _cost(table, 1, "flops"),
+    "flow": _flow,
 }
 """Encodings by name. Their order is the order of the column groups in a combination: GRAF, ZCP,
 one-hot as in the paper's code, then ours."""

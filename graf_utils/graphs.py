@@ -75,12 +75,15 @@ class GraphBatch:
         ``output`` in NB101 and ``out`` in DARTS.
     node_names : tuple of str, optional
         Names of the nodes for people; by default their numbers.
+    dead : tuple of str
+        Labels that carry nothing, such as ``none`` in NAS-Bench-201. To GRAF they are labels like
+        any other; no live path (`graf_utils.features.Flow`) goes over them.
 
     Raises
     ------
     ValueError
-        A slot does not go forward, the shapes do not fit, an id or a node is out of range, or two
-        labels have one name.
+        A slot does not go forward, the shapes do not fit, an id or a node is out of range, two
+        labels have one name, or a dead label is none of the operations.
     """
 
     operations: tuple[str, ...]
@@ -92,6 +95,7 @@ class GraphBatch:
     node_ops: NDArray[np.integer] | None = None
     free: tuple[str, ...] = ()
     node_names: tuple[str, ...] = ()
+    dead: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "operations", labels("operations", self.operations))
@@ -118,6 +122,11 @@ class GraphBatch:
             raise ValueError(
                 f"node_names={self.node_names!r} has {len(self.node_names)} names for "
                 f"{self.n_nodes} nodes. Give each one."
+            )
+        if isinstance(self.dead, str) or not set(self.dead) <= set(self.operations):
+            raise ValueError(
+                f"dead={self.dead!r} must be a tuple of some of the operations {self.operations}, "
+                "such as ('none',)."
             )
 
     def _checked_edges(self) -> NDArray[np.intp]:
@@ -229,6 +238,12 @@ class GraphBatch:
         return np.where(
             present, self.node_ops[:, self.edges[:, 0]], self.edge_ops.dtype.type(ABSENT)
         )
+
+    @property
+    def live(self) -> NDArray[np.bool_]:
+        """Which slots hold an edge that is not dead, an array of shape (n_graphs, n_slots)."""
+        carries = [label not in self.dead for label in self.operations]
+        return np.array([*carries, False])[self.edge_ops]  # the label -1 picks the last
 
     @property
     def sizes(self) -> NDArray[np.intp]:

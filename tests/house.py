@@ -38,6 +38,7 @@ CORE = (
     "spaces.base",
     "spaces.cell",
     "spaces.nb201",
+    "features.base",
     "features.families",
     "features.graf",
     "features.authors",

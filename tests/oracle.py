@@ -1,4 +1,4 @@
-"""GRAF by the book: plain networkx, one architecture and one set of operations at a time.
+"""GRAF and flow by the book: plain networkx, one architecture and one set of operations at a time.
 
 Written from the definitions only, with no array and nothing of `graf_utils.features`. Tests and
 `benchmarks/spaces.py` compare the fast implementation with it.
@@ -6,7 +6,8 @@ Written from the definitions only, with no array and nothing of `graf_utils.feat
 
 from __future__ import annotations
 
-from itertools import combinations
+import statistics
+from itertools import combinations, pairwise
 
 import networkx as nx
 
@@ -137,3 +138,46 @@ def space_oracle(space, architecture, *, variant="paper"):
         return node_oracle(graph, space.labels, variant=variant)
     ends = {"input": min(graph), "output": max(graph)}
     return graf_oracle(graph, space.operations, **ends, variant=variant)
+
+
+# --- flow: one path after the other ---------------------------------------------------------------
+
+
+def flow_oracle(batch, row, sets, *, longest):
+    """Flow of one graph of a batch as a dict name -> value, from a list of its live paths.
+
+    `sets` maps a name to operations; `longest` is the last column of the histogram.
+    """
+    graph = batch.to_networkx(row)
+    ops = dict(graph.nodes(data="op"))
+    counted = []
+    for path in live_paths(graph, batch):
+        if batch.node_ops is None:
+            labels = [graph.edges[edge]["op"] for edge in pairwise(path)]
+        else:
+            labels = [ops[node] for node in path[1:]]
+        counted.append([label for label in labels if label not in batch.free])
+    features = {"live_paths": len(counted)}
+    for name, members in sets.items():
+        k = [sum(label in members for label in labels) for labels in counted]
+        features[f"flow_sum[{name}]"] = sum(k)
+        features[f"flow_mean[{name}]"] = statistics.fmean(k) if k else 0
+        features[f"flow_std[{name}]"] = statistics.pstdev(k) if k else 0
+        features[f"flow_min[{name}]"] = min(k, default=0)
+        features[f"flow_max[{name}]"] = max(k, default=0)
+        for length in range(longest + 1):
+            features[f"flow_n{length}[{name}]"] = k.count(length)
+    return features
+
+
+def live_paths(graph, batch):
+    """All input-output paths of one graph that go over no dead label, as lists of nodes."""
+    ops = dict(graph.nodes(data="op"))
+    for start in batch.inputs:
+        if start not in graph or batch.output not in graph:
+            continue
+        for path in nx.all_simple_paths(graph, start, batch.output):
+            labels = [ops[node] for node in path if ops[node]]
+            labels += [graph.edges[edge].get("op") for edge in pairwise(path)]
+            if not set(labels) & set(batch.dead):
+                yield path

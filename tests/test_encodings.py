@@ -36,6 +36,7 @@ def test_widths_and_names(table):
         "path": 155,
         "params": 1,
         "flops": 1,
+        "flow": 64,
     }
     for name in ENCODINGS:
         frame = encode(table, name)

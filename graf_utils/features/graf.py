@@ -16,25 +16,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
 
 from graf_utils._checks import nearest
 from graf_utils.features.authors import graf_families
+from graf_utils.features.base import GraphTransformer, chunks
 from graf_utils.features.families import Family
 from graf_utils.features.own import as_families
 from graf_utils.graphs import ABSENT, GraphBatch
-from graf_utils.redundancy import distinct_columns
 from graf_utils.spaces import SearchSpace, get_space
-from graf_utils.spaces.checking import graphs_of
-from graf_utils.table import Table
 
 __all__ = ["GRAF", "subsets"]
 
-_CHUNK = 16_384  # architectures at a time: the intermediate arrays stay in the processor's cache
-_BLOCK = 2**17  # entries (sets times architectures) of an intermediate array, for the same reason
+_BLOCK = 2**17  # entries (sets times architectures) of an intermediate array: it stays in the cache
 _MAX_COLUMNS = 2**20  # sets double with each operation: 17 operations in the seven families
-_MAX_BYTES = 2**36  # of one feature matrix, 64 GiB
 _MAX_TABLE_EDGES = 12  # 2^12 patterns at most
 
 
@@ -60,10 +54,6 @@ def _patterns(
     single = {op: ((edge_ops == op).astype(np.float32) @ bits).astype(np.intp) for op in used}
     for group in sets:
         yield functools.reduce(np.add, [single[op] for op in group])
-
-
-def _chunks(n: int, size: int) -> list[slice]:
-    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
 
 def subsets(ids: Sequence[int]) -> list[tuple[int, ...]]:
@@ -155,7 +145,7 @@ def _has_few_patterns(batch: GraphBatch) -> bool:
     return bool(few and plain and (batch.edge_ops != ABSENT).all())
 
 
-class GRAF(TransformerMixin, BaseEstimator):
+class GRAF(GraphTransformer):
     """Neural graph features as a scikit-learn transformer.
 
     With all families, a NAS-Bench-201 cell gets 191 features: `op_count` of each operation, and
@@ -232,153 +222,6 @@ class GRAF(TransformerMixin, BaseEstimator):
         self.dtype = dtype
         self.chunk_size = chunk_size
 
-    def fit(self, X: Any, y: Any = None) -> GRAF:
-        """Learn which columns to keep; without `drop_redundant` it only checks the input.
-
-        Parameters
-        ----------
-        X : Table, sequence of architectures, or GraphBatch
-        y : ignored
-
-        Returns
-        -------
-        GRAF
-
-        Raises
-        ------
-        ValueError
-            An architecture is none of the space, an argument is wrong, or all columns are constant
-            and `drop_redundant` leaves none.
-        """
-        self._learn(self._compute(X))
-        return self
-
-    def _learn(self, features: NDArray[Any]) -> None:
-        self.columns_ = np.arange(features.shape[1])
-        if self.drop_redundant:
-            self.columns_ = distinct_columns(features)
-            if not len(self.columns_):
-                raise ValueError(
-                    f"drop_redundant=True left no column: all features are constant over the "
-                    f"{len(features)} architectures of fit. Fit on architectures that differ."
-                )
-
-    def transform(self, X: Any) -> NDArray[Any]:
-        """Compute the features.
-
-        Parameters
-        ----------
-        X : Table, sequence of architectures, or GraphBatch
-
-        Returns
-        -------
-        ndarray of shape (n_architectures, n_features)
-
-        Raises
-        ------
-        ValueError
-            As in `fit`.
-        """
-        columns = self._kept()
-        features = self._compute(X)
-        return features if columns is None else features[:, columns]
-
-    def fit_transform(self, X: Any, y: Any = None) -> NDArray[Any]:
-        """Fit and transform, with the features computed once.
-
-        Parameters
-        ----------
-        X : Table, sequence of architectures, or GraphBatch
-        y : ignored
-
-        Returns
-        -------
-        ndarray of shape (n_architectures, n_features)
-
-        Raises
-        ------
-        ValueError
-            As in `fit`.
-        """
-        features = self._compute(X)
-        self._learn(features)
-        return features[:, self.columns_] if self.drop_redundant else features
-
-    def transform_chunks(self, X: Any) -> Iterator[tuple[slice, NDArray[Any]]]:
-        """Compute the features of some architectures at a time.
-
-        For matrices that should go to a file, not to memory: ``for rows, part in
-        graf.transform_chunks(X): stored[rows] = part``.
-
-        Parameters
-        ----------
-        X : Table, sequence of architectures, or GraphBatch
-
-        Yields
-        ------
-        rows : slice
-            Which architectures, `chunk_size` at a time (default 16,384).
-        part : ndarray of shape (n_rows, n_features)
-
-        Raises
-        ------
-        ValueError
-            As in `fit`.
-        """
-        batches = self._batches(X)
-        n = len(next(iter(batches.values())))
-        for rows in _chunks(n, self._chunk_size()):
-            yield rows, self.transform({cell: batch[rows] for cell, batch in batches.items()})
-
-    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
-        """Return names such as ``max_path_len[nor_conv_3x3+nor_conv_1x1]``.
-
-        Parameters
-        ----------
-        input_features : ignored
-
-        Returns
-        -------
-        ndarray of shape (n_features,), str
-            In the order of the columns.
-
-        Raises
-        ------
-        ValueError
-            An argument of the transformer is wrong.
-        """
-        names = np.array([column.name for column in self._columns()], dtype=object)
-        kept = self._kept()
-        return names if kept is None else names[kept]
-
-    def _kept(self) -> NDArray[np.intp] | None:
-        if not self.drop_redundant:
-            return None
-        check_is_fitted(self, "columns_")
-        return self.columns_
-
-    def _chunk_size(self) -> int:
-        if self.chunk_size is None:
-            return _CHUNK
-        if not isinstance(self.chunk_size, int | np.integer) or self.chunk_size < 1:
-            raise ValueError(
-                f"chunk_size={self.chunk_size!r} must be a whole number from 1, or None."
-            )
-        return int(self.chunk_size)
-
-    def _dtype(self) -> np.dtype[Any]:
-        """Type of the feature matrix."""
-        try:
-            dtype = np.dtype(self.dtype)
-        except TypeError:
-            dtype = np.dtype(object)
-        if dtype.kind not in "iubf":
-            raise ValueError(
-                f"dtype={self.dtype!r} is no type of real numbers. Pass one such as "
-                "dtype=np.float32."
-            )
-        return dtype
-
     def _columns(self) -> list[_Column]:
         """All columns in order: cell by cell, family by family, subsets by size and then by id."""
         space = get_space(self.space)
@@ -395,49 +238,11 @@ class GRAF(TransformerMixin, BaseEstimator):
             )
         return _layout(space, families, _operations(space, self.operations))
 
-    def _batches(self, X: Any) -> dict[str, GraphBatch]:
-        """One batch of graphs per cell of the space, from any form of X."""
-        space = get_space(self.space)
-        if isinstance(X, Table):
-            if X.space != space:
-                raise ValueError(
-                    f"X is table {X.name!r} of {X.space!r}, and the features are of {space!r}. "
-                    "Pass GRAF(table.space)."
-                )
-            X = X.codes
-        if isinstance(X, GraphBatch):
-            X = {"": X}
-        batches = X if isinstance(X, dict) else graphs_of(space, X)
-        if tuple(batches) != space.cells:
-            raise ValueError(
-                f"X has the cells {tuple(batches)}; space {space.name!r} has {space.cells}. Pass a "
-                "dictionary with a GraphBatch for each, as graph_batch gives."
-            )
-        for batch in batches.values():
-            if batch.operations != space.labels or len(batch.inputs) != len(space.inputs):
-                raise ValueError(
-                    f"X is a GraphBatch over {batch.operations} with inputs {batch.inputs}; space "
-                    f"{space.name!r} has the operations {space.labels} and {len(space.inputs)} "
-                    "input(s). Pass the batch's own space."
-                )
-        lengths = {cell: len(batch) for cell, batch in batches.items()}
-        if len(set(lengths.values())) > 1:
-            raise ValueError(
-                f"X has cells of different numbers of graphs, {lengths}; row i of each must be of "
-                "architecture i. Pass what graph_batch gives."
-            )
-        return batches
+    def _names(self) -> list[str]:
+        return [column.name for column in self._columns()]
 
-    def _compute(self, X: Any) -> NDArray[Any]:
-        columns, batches = self._columns(), self._batches(X)
-        n = len(next(iter(batches.values())))
-        size = len(columns) * n * self._dtype().itemsize
-        if size > _MAX_BYTES:
-            raise ValueError(
-                f"{len(columns):,} features of {n:,} architectures take {size / 2**30:,.0f} GiB. "
-                "Compute them in parts with transform_chunks, or name fewer families or operations."
-            )
-        features = np.empty((len(columns), n), dtype=self._dtype())  # columns are contiguous
+    def _fill(self, batches: dict[str, GraphBatch], features: NDArray[Any]) -> None:
+        columns = self._columns()
         for cell, batch in batches.items():
             of_cell = [j for j, column in enumerate(columns) if column.cell == cell]
             looked_up = []
@@ -451,7 +256,6 @@ class GRAF(TransformerMixin, BaseEstimator):
                 blocks.setdefault((columns[j].family.name, columns[j].input), []).append(j)
             for block in blocks.values():
                 self._run(batch, columns, block, features)
-        return features.T
 
     def _run(
         self, batch: GraphBatch, columns: list[_Column], block: list[int], features: NDArray[Any]
@@ -465,7 +269,7 @@ class GRAF(TransformerMixin, BaseEstimator):
                 inside[row, list(columns[j].group)] = True
         size = min(self._chunk_size(), max(_BLOCK // len(block), 16))
         start, place = batch.inputs[first.input], slice(block[0], block[-1] + 1)
-        for rows in _chunks(len(batch), size):
+        for rows in chunks(len(batch), size):
             values = first.family.compute(batch[rows], start, inside, self.variant)
             expected = len(block), len(range(*rows.indices(len(batch))))
             if np.shape(values) != expected:
@@ -473,7 +277,7 @@ class GRAF(TransformerMixin, BaseEstimator):
                     f"family {first.family.name!r} gave an array of shape {np.shape(values)}; a "
                     f"Family must compute one of {expected}, (n_columns, n_graphs). Transpose it."
                 )
-            features[place, rows] = self._stored(values, first.family.name)
+            features[place, rows] = self._stored(values, f"family {first.family.name!r}")
 
     def _look_up(
         self, batch: GraphBatch, columns: list[_Column], chosen: list[int], features: NDArray[Any]
@@ -487,7 +291,7 @@ class GRAF(TransformerMixin, BaseEstimator):
             members.setdefault(columns[j].group, []).append(j)
             if family.name not in tables:
                 tables[family.name] = self._pattern_table(batch, family)
-        for rows in _chunks(len(batch), self._chunk_size()):
+        for rows in chunks(len(batch), self._chunk_size()):
             patterns = _patterns(batch.edge_ops[rows], list(members))
             for positions, pattern in zip(members.values(), patterns, strict=True):
                 for j in positions:
@@ -501,23 +305,4 @@ class GRAF(TransformerMixin, BaseEstimator):
         patterns = GraphBatch(("outside", "inside"), batch.n_nodes, batch.edges, bits, *ends)
         inside = np.array([[False, True]])
         values = family.compute(patterns, batch.inputs[0], inside, self.variant)
-        return self._stored(values.ravel(), family.name)
-
-    def _stored(self, values: NDArray[Any], family: str) -> NDArray[Any]:
-        """Values in the type of the feature matrix; an integer type must hold them exactly."""
-        dtype = self._dtype()
-        stored = values.astype(dtype, copy=False)
-        if dtype.kind in "iub" and (stored != values).any():
-            wrong = values[stored != values][0]
-            raise ValueError(
-                f"dtype={dtype} cannot hold {wrong} of family {family!r}. Use a float dtype, or a "
-                "wider integer."
-            )
-        return stored
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.requires_fit = bool(self.drop_redundant)
-        tags.input_tags.two_d_array = False
-        tags.no_validation = True
-        return tags
+        return self._stored(values.ravel(), f"family {family.name!r}")

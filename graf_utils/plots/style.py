@@ -80,13 +80,17 @@ ENCODING_STYLES = {
     "graf-allowed": Look("GRAF, allowed", SKY, "x", (0, (7, 1, 2, 1))),
     "flops": Look("FLOPs", ORANGE, "1", (0, (1, 2))),
     "params": Look("parameters", GREY, "2", (0, (3, 3))),
+    "flow": Look("flow", ORANGE, "h", (0, (5, 2))),
+    "graf+flow": Look("GRAF + flow", RED, ">", (0, (12, 2))),
+    "zcp+flow": Look("ZCP + flow", GREEN, "<", (0, (8, 2, 2, 2))),
+    "zcp+graf+flow": Look("ZCP + GRAF + flow", BLACK, "d", (0, (14, 2, 2, 2))),
 }
 """The look of each encoding of the book, by its name."""
 
 # For other names. Numbers of markers, dashes and colours without a common divisor: 5 * 3 * 8
 # combinations before one comes back.
 _SPARE_COLOURS = (GREY, SKY, BLACK, PURPLE, ORANGE, GREEN, RED, BLUE)
-_SPARE_MARKERS = ("<", ">", "d", "h", "8")
+_SPARE_MARKERS = ("8", "H", "3", "4", "+")
 _SPARE_DASHES = ((0, (7, 3)), (0, (1, 1.5)), (0, (5, 1, 1, 1)))
 _MOST_SPARES = len(_SPARE_COLOURS) * len(_SPARE_MARKERS)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,8 @@ class SearchSpace(ReadsArchitectures):
     """Names of the cells of an architecture, the keys of `graph_batch`; ``""`` for the only one."""
     inputs: tuple[str, ...] = ("",)
     """Names of the input nodes of a cell."""
+    groups: Mapping[str, tuple[str, ...]] = {}
+    """Named sets of operations that belong together, such as all convolutions."""
     fixed_wiring: bool = False
     """Whether all architectures have the same edges, so that only operations are chosen."""
 

@@ -76,6 +76,9 @@ class CellSpace(SearchSpace):
         self.ops_on = ops_on
         if ops_on == "nodes":
             self.free = ("input", "output")
+        active = tuple(op for op in self.operations if op not in (SKIP, NONE))
+        if SKIP in self.operations and active and not self.groups:
+            self.groups = {"not_skip": active}
         self.nodes = tuple(range(min(map(min, self.edges)), max(map(max, self.edges)) + 1))
         self.code_length = len(self.edges) if ops_on == "edges" else len(self.nodes) - 2
         if not self.code_length:
@@ -227,9 +230,11 @@ class CellSpace(SearchSpace):
         """
         codes = self.to_codes(architectures)
         edges = np.array(self.edges) - self.nodes[0]
-        names = tuple(map(str, self.nodes))
+        options: dict[str, Any] = {"node_names": tuple(map(str, self.nodes))}
+        if NONE in self.operations:
+            options["dead"] = (NONE,)
         if self.ops_on == "edges":
-            return {"": GraphBatch(self.labels, len(self.nodes), edges, codes, node_names=names)}
+            return {"": GraphBatch(self.labels, len(self.nodes), edges, codes, **options)}
         first, last = map(self.labels.index, self.free)
         ops = np.empty((len(codes), len(self.nodes)), dtype=signed_dtype(len(self.labels)))
         ops[:, 0], ops[:, -1] = first, last
@@ -237,7 +242,7 @@ class CellSpace(SearchSpace):
         ops[:, 1:-1] += len(self.labels) - len(self.operations)
         present = np.ones((1, len(edges)), dtype=bool)
         batch = GraphBatch.on_nodes(self.labels, edges, present, ops, self.free)
-        return {"": replace(batch, node_names=names)}
+        return {"": replace(batch, **options)}
 
     def prune(self, architectures: Any) -> NDArray[np.integer]:
         """Set to `none` what cannot carry signal.

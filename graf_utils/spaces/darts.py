@@ -56,6 +56,18 @@ class DARTS(SearchSpace):
         "dil_conv_3x3",
         "dil_conv_5x5",
     )
+    groups = {
+        "conv": ("sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5"),
+        "not_skip": (
+            "max_pool_3x3",
+            "avg_pool_3x3",
+            "sep_conv_3x3",
+            "sep_conv_5x5",
+            "dil_conv_3x3",
+            "dil_conv_5x5",
+        ),
+    }
+    """Convolutions; all operations that change what they get."""
     free = ("out",)
     cells = ("normal", "reduce")
     inputs = ("c_{k-2}", "c_{k-1}")

@@ -51,6 +51,12 @@ class NB101(SearchSpace):
     name, title = "nb101", "NAS-Bench-101"
     operations = ("input", "output", "maxpool3x3", "conv1x1-bn-relu", "conv3x3-bn-relu")
     free = ("input", "output")
+    groups = {
+        "conv": ("conv1x1-bn-relu", "conv3x3-bn-relu"),
+        "spatial": ("maxpool3x3", "conv3x3-bn-relu"),
+        "any": ("maxpool3x3", "conv1x1-bn-relu", "conv3x3-bn-relu"),
+    }
+    """Convolutions; operations that look further than a pixel; all operations."""
     code_length = _MAX_NODES * (_MAX_NODES + 1)
 
     @property

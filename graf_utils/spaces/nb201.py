@@ -38,6 +38,12 @@ class NB201(CellSpace):
 
     name = "nb201"
     operations = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")
+    groups = {
+        "conv": ("nor_conv_3x3", "nor_conv_1x1"),
+        "spatial": ("nor_conv_3x3", "avg_pool_3x3"),
+        "not_skip": ("nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3"),
+    }
+    """Convolutions; operations that look further than a pixel; all that change what they get."""
     title = "NAS-Bench-201"
 
     def __init__(self) -> None:

@@ -28,6 +28,8 @@ class TNB101Micro(CellSpace):
 
     name, title = "tnb101-micro", "TransNAS-Bench-101-micro"
     operations = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3")
+    groups = {"conv": ("nor_conv_1x1", "nor_conv_3x3")}
+    """Convolutions, which here are all operations but skip connections."""
 
     def __init__(self) -> None:
         edges = [(1, 2), (1, 3), (2, 3), (1, 4), (2, 4), (3, 4)]
@@ -88,6 +90,8 @@ class TNB101Macro(SearchSpace):
     """Operations that double the channels."""
     striding = ("stride", "channel+stride")
     """Operations that halve the resolution."""
+    groups = {"doubling": doubling, "striding": striding}
+    """The same two sets, by name."""
     code_length = 6
     first_id = 1
 
