@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from graf_utils import _checks
 from graf_utils.metrics import kendall_tau
@@ -39,7 +40,7 @@ class Ceiling:
     share: float
 
 
-def twin_means(y: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]:
+def twin_means(y: Any, labels: Any) -> NDArray[np.float64]:
     """Predict each network by the mean target of its twins, without its own.
 
     Parameters
@@ -72,7 +73,7 @@ def twin_means(y: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]:
     return np.where(counts > 1, others / np.maximum(counts - 1, 1), math.nan)
 
 
-def twin_ceiling(y: ArrayLike, labels: ArrayLike) -> Ceiling:
+def twin_ceiling(y: Any, labels: Any) -> Ceiling:
     """Kendall tau that networks reach as predictions of their twins.
 
     Over all networks that have a twin, between `twin_means` and their own targets.

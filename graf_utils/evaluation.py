@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import scipy
 import sklearn
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.model_selection import train_test_split
 from tqdm import tqdm
@@ -60,7 +60,7 @@ def evaluate(
     *,
     metrics: Any = "kendall_tau",
     duplicates: str = "refuse",
-    twins: ArrayLike | None = None,
+    twins: Any = None,
     cache: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
@@ -202,7 +202,7 @@ def summarise(
 
 
 def _groups(
-    table: Table, duplicates: str, twins: ArrayLike | None
+    table: Table, duplicates: str, twins: Any
 ) -> tuple[NDArray[np.intp] | None, NDArray[np.intp] | None]:
     """For each row the group that it is drawn with, None if each is drawn alone; its class."""
     check_table(table, "evaluate")

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.stats import kendalltau, spearmanr
 from sklearn.metrics import ndcg_score
 
@@ -36,7 +36,7 @@ __all__ = [
 Metric = Callable[[NDArray[np.float64], NDArray[np.float64]], float]
 
 
-def kendall_tau(predicted: ArrayLike, true: ArrayLike) -> float:
+def kendall_tau(predicted: Any, true: Any) -> float:
     """Kendall's tau-b: pairs ordered alike minus pairs ordered oppositely, corrected for ties.
 
     Kendall (1945), "The treatment of ties in ranking problems", as `scipy.stats.kendalltau`.
@@ -59,7 +59,7 @@ def kendall_tau(predicted: ArrayLike, true: ArrayLike) -> float:
     return _correlation(kendalltau, predicted, true)
 
 
-def spearman(predicted: ArrayLike, true: ArrayLike) -> float:
+def spearman(predicted: Any, true: Any) -> float:
     """Spearman's rho: the linear correlation of ranks, where tied networks share their mean rank.
 
     Spearman (1904), "The proof and measurement of association between two things", as
@@ -77,7 +77,7 @@ def spearman(predicted: ArrayLike, true: ArrayLike) -> float:
     return _correlation(spearmanr, predicted, true)
 
 
-def ndcg(predicted: ArrayLike, true: ArrayLike, k: int = 1000, doubling: float = 1.0) -> float:
+def ndcg(predicted: Any, true: Any, k: int = 1000, doubling: float = 1.0) -> float:
     """Normalised discounted cumulative gain of the `k` predicted best.
 
     The sum of ``gain / log2(rank + 1)`` over the predicted ranks 1 to `k`, divided by the largest
@@ -129,7 +129,7 @@ def ndcg(predicted: ArrayLike, true: ArrayLike, k: int = 1000, doubling: float =
     return float(ndcg_score([gain], [predicted], k=k))
 
 
-def precision_at_top(predicted: ArrayLike, true: ArrayLike, top: float = 0.1) -> float:
+def precision_at_top(predicted: Any, true: Any, top: float = 0.1) -> float:
     """Share of the predicted best that are among the true best, both of the same number.
 
     Precision at k of information retrieval, with the k best networks as what is relevant. A network
@@ -166,7 +166,7 @@ def precision_at_top(predicted: ArrayLike, true: ArrayLike, top: float = 0.1) ->
     return float(hits / count)
 
 
-def regret_at_k(predicted: ArrayLike, true: ArrayLike, k: int = 10) -> float:
+def regret_at_k(predicted: Any, true: Any, k: int = 10) -> float:
     """How far the best of the `k` predicted best lies below the best of all.
 
     The simple regret of someone who trains the `k` networks that a predictor puts first and keeps
@@ -302,7 +302,7 @@ def _is_constant(values: NDArray[np.float64]) -> bool:
     return bool((values == values[:1]).all())
 
 
-def _correlation(function: Callable[..., Any], predicted: ArrayLike, true: ArrayLike) -> float:
+def _correlation(function: Callable[..., Any], predicted: Any, true: Any) -> float:
     """A rank correlation; 0 if the prediction is constant, else NaN if the target is."""
     predicted, true = _read(predicted, true)
     if len(true) < 2:
