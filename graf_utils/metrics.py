@@ -89,11 +89,10 @@ def ndcg(predicted: Any, true: Any, k: int = 1000, doubling: float = 1.0) -> flo
     With accuracies in per cent this is nDCG_P of Týbl & Neumann (CVPR 2025, "VKDNW", arXiv
     2502.04975), ``1/Z * sum((2 ** acc - 1) / log2(1 + j))`` for j = 1 to P, but for the shift by
     the lowest accuracy, which keeps the gain positive for any target and moves the result by about
-    ``2 ** (lowest - highest)``. We know their
-    formula, and P = 1000, from notes by others on the paper; we read neither the paper nor its code,
-    in whose repository we found no licence. That accuracies are in per cent is
-    our inference: for FLOPs and CIFAR-10 these notes give .745; we get .720 (test accuracy, 9,445
-    valid cells), and .990 with accuracies as shares.
+    ``2 ** (lowest - highest)``. Their formula, and P = 1000, we know from notes by others on the
+    paper, not from the paper itself or its code, in whose repository we found no licence. That
+    accuracies are in per cent is our inference: for FLOPs and CIFAR-10 these notes give .745; we
+    get .720 (test accuracy, 9,445 valid cells), and .990 with accuracies as shares.
 
     Parameters
     ----------
