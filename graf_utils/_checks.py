@@ -388,6 +388,48 @@ def in_order(what: str, value: Any, n_rows: int, of: str = "the table") -> Any:
     return aligned(what, value, pd.RangeIndex(n_rows), of)
 
 
+def row_labels(what: str, value: Any, index: pd.Index, to: str = "the table") -> NDArray[np.intp]:
+    """Read one label per row, such as the class of each architecture, and number the labels.
+
+    Parameters
+    ----------
+    what : str
+        Name of the argument, for the message.
+    value : array-like of shape (n_rows,)
+        Numbers or text. A Series is matched by its index.
+    index : Index
+        That of the rows.
+    to : str
+        What has these rows, for the message.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+        Equal numbers for equal labels, from 0 by first appearance.
+
+    Raises
+    ------
+    ValueError
+        There is not one label per row, one is missing, or the index does not fit.
+    """
+    value = aligned(what, value, index, to)
+    # in a list of numbers and text the numbers stay numbers
+    values = np.array(value, dtype=object) if isinstance(value, list | tuple) else np.asarray(value)
+    if values.shape != (len(index),):
+        raise ValueError(
+            f"{what} is {type(value).__name__} of shape {values.shape}; it must be one label for "
+            f"each of the {len(index)} rows of {to}, such as table.space.classes(table.codes)."
+        )
+    numbers = pd.factorize(values)[0]
+    if (numbers < 0).any():
+        row = int(np.flatnonzero(numbers < 0)[0])
+        raise ValueError(
+            f"{what} has no label in row {row}. Give every row one; a row that is like no other "
+            "has a label of its own."
+        )
+    return numbers
+
+
 def matrix(what: str, value: Any, n_rows: int) -> NDArray[np.float64]:
     """Read a matrix of finite numbers with one row per architecture.
 

@@ -175,6 +175,9 @@ class FitKeys:
         Encodings and targets by name.
     models : dict of str to regressor
         Predictors by name. One that cannot be described is not cached, with a warning.
+    metrics : dict of str to function
+        Metrics by name, whatever their order. If one cannot be described nothing is cached, with a
+        warning.
     """
 
     def __init__(
@@ -183,21 +186,13 @@ class FitKeys:
         matrices: dict[str, NDArray[Any]],
         ys: dict[str, NDArray[Any]],
         models: dict[str, Any],
+        metrics: dict[str, Any],
     ) -> None:
         self.protocol = digest(protocol)
         self.encodings = {name: digest(matrix) for name, matrix in matrices.items()}
         self.targets = {name: digest(y) for name, y in ys.items()}
-        self.predictors: dict[str, str | None] = {}
-        for name, model in models.items():
-            try:
-                self.predictors[name] = digest(model)
-            except NotKeyable as error:
-                self.predictors[name] = None
-                warnings.warn(
-                    f"predictor {name!r} is not cached, since a part of it cannot be told from "
-                    f"another: {error}",
-                    stacklevel=3,
-                )
+        self.predictors = _described("the predictor", models)
+        self.metrics = sorted(_described("the metric", metrics).items())
 
     def of(self, target: str, encoding: str, predictor: str, size: int, seed: int) -> str | None:
         """Return the key of a fit; None if it must not be cached.
@@ -214,8 +209,23 @@ class FitKeys:
         str or None
         """
         model = self.predictors[predictor]
-        if model is None:
+        if model is None or any(metric is None for _, metric in self.metrics):
             return None
-        return digest(
-            self.protocol, self.targets[target], self.encodings[encoding], model, size, seed
-        )
+        fit = [self.targets[target], self.encodings[encoding], model, size, seed]
+        return digest(self.protocol, *fit, self.metrics)
+
+
+def _described(kind: str, objects: dict[str, Any]) -> dict[str, str | None]:
+    """A digest of each object; None, with a warning, for one that cannot be described."""
+    digests: dict[str, str | None] = {}
+    for name, value in objects.items():
+        try:
+            digests[name] = digest(value)
+        except NotKeyable as error:
+            digests[name] = None
+            warnings.warn(
+                f"{kind} {name!r} is not cached, since a part of it cannot be told from "
+                f"another: {error}",
+                stacklevel=4,
+            )
+    return digests

@@ -1,4 +1,4 @@
-"""The paper's protocol: repeated random train sets, the rest held out, Kendall tau.
+"""The paper's protocol: repeated random train sets, the rest held out, Kendall tau (or others).
 
 `evaluate` crosses targets, encodings, predictors, train sizes and data seeds and returns a tidy
 frame, one row per fit. It runs on any joblib backend and, given a `cache` folder, resumes.
@@ -21,7 +21,6 @@ import pandas as pd
 import scipy
 import sklearn
 from numpy.typing import NDArray
-from scipy.stats import kendalltau
 from sklearn.base import clone
 from sklearn.model_selection import train_test_split
 from tqdm import tqdm
@@ -31,6 +30,7 @@ from graf_utils._parallel import predict_in_order, unordered
 from graf_utils._statistics import NORMAL_95
 from graf_utils._store import FitKeys, Store
 from graf_utils.encodings import encode
+from graf_utils.metrics import Metric, make_metrics, measure
 from graf_utils.predictors import make_predictor
 from graf_utils.table import Table, check_table
 
@@ -45,13 +45,8 @@ DATA_SEEDS = tuple(range(42, 92))
 SETTING = ("table", "source", "target", "encoding", "predictor", "train_size")
 """Columns of the results that say what was fitted; only data seeds may be averaged."""
 
-_NUMBERS = {
-    "kendall_tau": (-1.0, 1.0),
-    "n_test": (1, math.inf),
-    "n_features": (1, math.inf),
-    "cpu_seconds": (0.0, math.inf),
-}
-"""The numbers of a fit with their ranges, as the cache holds them."""
+_UNSEEN = "_unseen"
+"""Ends the names of numbers on test networks without a twin in the train set."""
 
 
 def evaluate(
@@ -63,14 +58,17 @@ def evaluate(
     data_seeds: int | Iterable[int] = DATA_SEEDS,
     n_jobs: int | None = None,
     *,
+    metrics: Any = "kendall_tau",
     duplicates: str = "refuse",
+    twins: Any = None,
     cache: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
     """Evaluate encodings and predictors on a table by the protocol of Kadlecová et al. (2024).
 
     For each data seed, ``train_test_split(train_size=N, random_state=seed)`` draws N networks of
-    the table; the predictor is fitted on them, and Kendall tau-b is taken on all the rest.
+    the table; the predictor is fitted on them, and Kendall tau-b, or any other metric, is taken on
+    all the rest.
 
     Parameters
     ----------
@@ -92,66 +90,77 @@ def evaluate(
         Parallel fits, as in joblib; the backend is joblib's current one
         (``joblib.parallel_config``). The numbers do not depend on it. On a Dask cluster all its
         workers are used, and a fit whose worker died is done by another.
+    metrics : str, function, sequence of these, or mapping of name to one of them
+        Names of `graf_utils.metrics.METRICS`, or functions (predicted, true) that return a number.
+        One column each.
     duplicates : {"refuse", "grouped"}
         What to do if an architecture stands in several rows: refuse, since a copy in the test set
         is known from the train set; or draw N architectures with all their rows, so that none
-        stands on both sides. Isomorphic cells that are written differently are no copies.
+        stands on both sides. Isomorphic cells that are written differently are no copies; with
+        `twins`, "grouped" draws N classes with all their networks, so that no twin stands on both
+        sides (the train set is then larger than N).
+    twins : array-like of shape (n,), optional
+        A label per architecture, such as ``table.space.classes(table.codes, zeros="dropped")``;
+        networks with the same label are twins, and tell of each other. Adds, for each metric, a
+        column ``<metric>_unseen``: the metric on the test networks without a twin in the train set,
+        ``n_unseen`` of them (NaN if these are fewer than two). A Series is matched by its index.
     cache : path, optional
         Folder of finished fits, a small JSON file each, keyed by everything that determines the
-        number (data, the code and settings of the predictor, split, versions of the packages). A
-        run that was killed goes on where it stopped. A damaged file is computed again, with a
-        warning. A predictor that cannot be described so is not cached, with a warning. Workers on
-        other machines need not see the folder.
+        number (data, the code and settings of predictor and metrics, split, versions of the
+        packages). A run that was killed goes on where it stopped. A damaged file is computed again,
+        with a warning. A predictor or metric that cannot be described so is not cached, with a
+        warning; nor is a fit with a number that is not defined. Workers on other machines need not
+        see the folder.
     progress : bool
         Show a progress bar.
 
     Returns
     -------
     DataFrame
-        Columns ``table, source, target, encoding, predictor, train_size, data_seed, kendall_tau,
-        n_test, n_features, cpu_seconds`` (of fit and predict, in the process that did it), in the
-        order in which the arguments were given. A prediction that is constant has tau 0; where the
-        target is constant on the test networks, tau is NaN.
+        Columns ``table, source, target, encoding, predictor, train_size, data_seed, kendall_tau``
+        (or the other metrics), ``n_test, n_features, cpu_seconds`` (of fit and predict, in the
+        process that did it), in the order in which the arguments were given. A prediction that is
+        constant has tau 0; where the target is constant on the test networks, tau is NaN.
 
     Raises
     ------
     ValueError
         An unknown name, a train size outside 1 .. n - 2, an encoding whose rows do not fit the
-        table or are not finite, an architecture in several rows; the message names it. Nothing is
-        fitted then.
+        table or are not finite, an architecture in several rows or with several labels; the message
+        names it. Nothing is fitted then. Also: what a predictor or a metric of yours returned.
     """
-    groups = _groups(table, duplicates)
-    n_networks = len(table) if groups is None else len(np.unique(groups))
-    n_train = n_networks - 2  # at most
+    groups, classes = _groups(table, duplicates, twins)
+    n_train = (len(table) if groups is None else len(np.unique(groups))) - 2  # at most
     sizes = _checks.whole_numbers("train_sizes", train_sizes, 1, n_train, "networks in the table")
     seeds = _checks.whole_numbers("data_seeds", data_seeds, 0, 2**32 - 1, "seeds")
     ys = {name: table.target(name) for name in _checks.names("targets", targets)}
-    regressors = _checks.named("predictors", predictors)
-    models = {name: make_predictor(regressor) for name, regressor in regressors}
+    models = {name: make_predictor(m) for name, m in _checks.named("predictors", predictors)}
+    functions = make_metrics(metrics)
+    ranges = _ranges(functions, classes is not None)
     matrices = {name: _encoded(table, name, x) for name, x in _checks.named("encodings", encodings)}
-    store = None if cache is None else Store(cache, _NUMBERS)
-    protocol = [__version__, _split, _scores, np, scipy, sklearn, groups]
-    keys = None if store is None else FitKeys(protocol, matrices, ys, models)
+    store = None if cache is None else Store(cache, ranges)
+    protocol = [__version__, _split, _scores, np, scipy, sklearn, groups, classes]
+    keys = None if store is None else FitKeys(protocol, matrices, ys, models, functions)
 
     rows: list[dict[str, Any]] = []
-    jobs: dict[int, tuple[_Job, Any, Any, Any]] = {}  # by the row that they fill
-    for setting in product(ys, matrices, models, sizes, seeds):
-        target, encoding, predictor, size, seed = setting
-        names = table.name, table.source, *setting
-        row = dict(zip((*SETTING, "data_seed"), names, strict=True))
-        key = None if keys is None else keys.of(*setting)
+    jobs: dict[int, tuple[Any, ...]] = {}  # by the row that they fill
+    for setting in product([table.name], [table.source], ys, matrices, models, sizes, seeds):
+        target, encoding, predictor, size, seed = setting[2:]
+        key = None if keys is None else keys.of(*setting[2:])
         done = None if key is None else store.read(key)
         if done is None:
-            job = _Job(models[predictor], size, seed, key, store)
-            jobs[len(rows)] = (job, matrices[encoding], ys[target], groups)
-        rows.append(row | (done or {}))
+            job = _Job(models[predictor], size, seed, functions, key, store)
+            jobs[len(rows)] = (job, matrices[encoding], ys[target], groups, classes)
+        rows.append(dict(zip((*SETTING, "data_seed"), setting, strict=True)) | (done or {}))
     for row_number, scores in _all_scores(jobs, n_jobs, len(rows), progress):
         rows[row_number] |= scores
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=[*SETTING, "data_seed", *ranges])
 
 
-def summarise(results: pd.DataFrame, by: str | Iterable[str] = ()) -> pd.DataFrame:
-    """Mean tau over the data seeds with its uncertainty.
+def summarise(
+    results: pd.DataFrame, by: str | Iterable[str] = (), metric: str = "kendall_tau"
+) -> pd.DataFrame:
+    """Mean of a metric over the data seeds with its uncertainty.
 
     Parameters
     ----------
@@ -159,11 +168,13 @@ def summarise(results: pd.DataFrame, by: str | Iterable[str] = ()) -> pd.DataFra
         From `evaluate`.
     by : str or sequence of str
         Columns to group by; by default all that name a setting.
+    metric : str
+        A column of numbers, such as ``"ndcg"`` or ``"kendall_tau_unseen"``.
 
     Returns
     -------
     DataFrame
-        One row per setting: ``mean``, ``std``, ``n`` (seeds whose tau is no NaN), ``ci95`` (half
+        One row per setting: ``mean``, ``std``, ``n`` (seeds whose number is no NaN), ``ci95`` (half
         width of the 95 % interval of the mean, normal), ``cpu_seconds`` (mean). With one seed,
         ``std`` and ``ci95`` are NaN.
 
@@ -173,7 +184,9 @@ def summarise(results: pd.DataFrame, by: str | Iterable[str] = ()) -> pd.DataFra
         There is no such column, or `results` is no frame of `evaluate`. By default also: a setting
         has two rows for one data seed, so that different things go by one name.
     """
-    _checks.numeric_columns("results", results, ["kendall_tau", "cpu_seconds"])
+    _checks.numeric_columns("results", results, ["cpu_seconds"])
+    _checks.choice("metric", metric, results.columns)
+    _checks.numeric_columns("results", results, [metric])
     if isinstance(by, Iterable) and not isinstance(by, str):
         by = list(by)
     columns = list(SETTING) if by == [] else _checks.names("by", by)
@@ -182,19 +195,31 @@ def summarise(results: pd.DataFrame, by: str | Iterable[str] = ()) -> pd.DataFra
     if by == []:
         _checks.not_pooled(results, columns)
     groups = results.groupby(columns, sort=False, dropna=False)
-    tau = groups["kendall_tau"].agg(mean="mean", std="std", n="count")
-    tau["ci95"] = NORMAL_95 * tau["std"] / np.sqrt(tau["n"])
-    tau["cpu_seconds"] = groups["cpu_seconds"].mean()
-    return tau.reset_index()
+    summary = groups[metric].agg(mean="mean", std="std", n="count")
+    summary["ci95"] = NORMAL_95 * summary["std"] / np.sqrt(summary["n"])
+    summary["cpu_seconds"] = groups["cpu_seconds"].mean()
+    return summary.reset_index()
 
 
-def _groups(table: Table, duplicates: str) -> NDArray[np.intp] | None:
-    """For each row the first row of its architecture; None if each stands there once."""
+def _groups(
+    table: Table, duplicates: str, twins: Any
+) -> tuple[NDArray[np.intp] | None, NDArray[np.intp] | None]:
+    """For each row the group that it is drawn with, None if each is drawn alone; its class."""
     check_table(table, "evaluate")
     _checks.choice("duplicates", duplicates, ["refuse", "grouped"])
+    classes = None
+    if twins is not None:
+        classes = _checks.row_labels("twins", twins, pd.RangeIndex(len(table)))
+        if (classes != classes[table.first_rows]).any():
+            raise ValueError(
+                "twins has several labels for the rows of one architecture. Make the labels from "
+                'the architectures, such as table.space.classes(table.codes, zeros="dropped").'
+            )
+        if duplicates == "grouped":
+            return classes, classes
     copies = np.flatnonzero(table.first_rows != np.arange(len(table)))
     if not len(copies):
-        return None
+        return None, classes
     if duplicates == "refuse":
         row = int(copies[0])
         raise ValueError(
@@ -203,7 +228,17 @@ def _groups(table: Table, duplicates: str) -> NDArray[np.intp] | None:
             "was trained on. Keep the first row of each with table.drop_duplicates(), or all rows, "
             "with those of an architecture on one side of each split, with duplicates='grouped'."
         )
-    return table.first_rows
+    return table.first_rows, classes
+
+
+def _ranges(metrics: dict[str, Metric], with_twins: bool) -> dict[str, tuple[float, float]]:
+    """The numbers of a fit, in the order of their columns, with the ranges that they lie in."""
+    ends = ("", _UNSEEN) if with_twins else ("",)
+    scores = [name + end for name in metrics for end in ends]
+    counts = ["n_test", *(["n_unseen"] if with_twins else []), "n_features", "cpu_seconds"]
+    columns = [*SETTING, "data_seed", *scores, *counts]
+    _checks.names("the metrics beside the other columns of the results", columns)
+    return dict.fromkeys(scores, (-math.inf, math.inf)) | dict.fromkeys(counts, (0, math.inf))
 
 
 def _encoded(table: Table, name: str, encoding: Any) -> NDArray[np.float64]:
@@ -225,11 +260,12 @@ def _encoded(table: Table, name: str, encoding: Any) -> NDArray[np.float64]:
 
 @dataclass
 class _Job:
-    """A predictor to be fitted, on which train set, and where its scores are kept."""
+    """A predictor to be fitted, on which train set, by what it is judged and where that is kept."""
 
     model: Any
     size: int
     seed: int
+    metrics: dict[str, Metric]
     key: str | None
     store: Store | None
 
@@ -242,7 +278,7 @@ class _Job:
 
 
 def _all_scores(
-    jobs: dict[int, tuple[_Job, Any, Any, Any]], n_jobs: int | None, n_rows: int, progress: bool
+    jobs: dict[int, tuple[Any, ...]], n_jobs: int | None, n_rows: int, progress: bool
 ) -> Iterator[tuple[int, dict[str, float]]]:
     """Run the jobs and yield the row of each with its scores, kept if there is a store."""
     row_numbers = list(jobs)
@@ -261,10 +297,13 @@ def _all_scores(
             bar.update()
 
 
-def _run(job: _Job, x: NDArray[Any], y: NDArray[Any], groups: Any) -> dict[str, float]:
+def _run(
+    job: _Job, x: NDArray[Any], y: NDArray[Any], groups: Any, classes: Any
+) -> dict[str, float]:
     """Do one job, in whatever process."""
     train, test = _split(len(y), groups, job.size, job.seed)
-    scores = _scores(job.model, x, y, train, test)
+    unseen = None if classes is None else ~np.isin(classes[test], classes[train])
+    scores = _scores(job.model, x, y, train, test, unseen, job.metrics)
     if scores is None:
         raise ValueError(
             f"predictor {job.model!r} returned NaN or infinite predictions with {job.size} "
@@ -294,8 +333,13 @@ def _scores(
     y: NDArray[np.float64],
     train: NDArray[np.intp],
     test: NDArray[np.intp],
+    unseen: NDArray[np.bool_] | None,
+    metrics: dict[str, Metric],
 ) -> dict[str, float] | None:
-    """The numbers of one fit; None if the predictions are not finite."""
+    """The numbers of one fit; None if the predictions are not finite.
+
+    `unseen` tells which of the test networks have no twin in the train set.
+    """
     model = clone(model)
     start = time.process_time()
     model.fit(x[train], y[train])
@@ -304,9 +348,12 @@ def _scores(
     seconds = time.process_time() - start
     if not np.isfinite(predicted).all():
         return None
-    constant = (predicted == predicted[0]).all()
-    return {
-        "kendall_tau": 0.0 if constant else float(kendalltau(predicted, y[test]).statistic),
+    scores = measure(metrics, predicted, y[test])
+    if unseen is not None:
+        scores["n_unseen"] = int(unseen.sum())
+        of_unseen = measure(metrics, predicted[unseen], y[test][unseen])
+        scores |= {name + _UNSEEN: score for name, score in of_unseen.items()}
+    return scores | {
         "n_test": len(test),
         "n_features": x.shape[1],
         "cpu_seconds": round(seconds, 4),

@@ -25,7 +25,7 @@ FLOORS = (
     ("spaces",),
     ("table", "redundancy", "registry", "networks"),
     ("datasets", "features", "proxies", "results", "fashion_mnist"),
-    ("encodings", "scoring", "correlations"),
+    ("encodings", "scoring", "correlations", "metrics", "ceiling"),
     ("predictors",),
     ("evaluation",),
     ("search", "explain"),
@@ -235,7 +235,16 @@ def find_too_long(lengths: dict[str, int], limit: int, excepted: dict[str, str])
 
 def registered_names() -> dict[str, set[str]]:
     """Name → modules that register something under it."""
-    from graf_utils import encodings, explain, features, predictors, proxies, search, spaces
+    from graf_utils import (
+        encodings,
+        explain,
+        features,
+        metrics,
+        predictors,
+        proxies,
+        search,
+        spaces,
+    )
 
     registry = tomllib.loads((ROOT / "data" / "registry.toml").read_text(encoding="utf8"))
     tables = [table["name"] for table in registry["table"]]
@@ -247,6 +256,7 @@ def registered_names() -> dict[str, set[str]]:
         "datasets": tables,
         "encodings": encodings.ENCODINGS,
         "predictors": predictors.PREDICTORS,
+        "metrics": metrics.METRICS,
         "search": [*search.METHODS, *search.STARTS],
         "explain": explain.METHODS,
     }

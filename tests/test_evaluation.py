@@ -9,6 +9,7 @@ import sys
 import textwrap
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 import joblib
@@ -34,6 +35,7 @@ from graf_utils.datasets import load_table
 from graf_utils.encodings import ENCODINGS, encode
 from graf_utils.evaluation import evaluate, summarise
 from graf_utils.features import GRAF
+from graf_utils.metrics import METRICS, ndcg
 from graf_utils.predictors import PREDICTORS, make_predictor
 from graf_utils.registry import data_path
 from graf_utils.spaces import NB201
@@ -393,6 +395,155 @@ def test_summarise(table):
     assert (summary["n"] == 3).all()
 
 
+# --- other metrics, and twins ---
+
+
+def bias(predicted, true):
+    return (predicted - true).mean()
+
+
+def count(predicted, true):
+    return len(true)
+
+
+ASKED = {"targets": "accuracy", "encodings": "op-count", "train_sizes": 20}
+
+
+def test_one_column_per_metric_and_tau_as_ever(table):
+    plain, several = run(table), run(table, metrics=[*METRICS, bias])
+    assert list(plain)[7:] == ["kendall_tau", "n_test", "n_features", "cpu_seconds"]
+    assert list(several)[7:] == [*METRICS, "bias", "n_test", "n_features", "cpu_seconds"]
+    kept = [name for name in plain if name != "cpu_seconds"]
+    pd.testing.assert_frame_equal(several[kept], plain[kept])
+    for row in several[several["target"] == "accuracy"].itertuples():
+        X, y = encode(table, row.encoding).to_numpy(), table.target("accuracy")
+        x_train, x_test, y_train, y_test = train_test_split(
+            X, y, train_size=row.train_size, random_state=row.data_seed
+        )
+        predicted = Ridge().fit(x_train, y_train).predict(x_test)
+        assert row.spearman == spearmanr(predicted, y_test).statistic
+        assert row.bias == (predicted - y_test).mean()
+        assert row.regret_at_1 == METRICS["regret_at_1"](predicted, y_test)
+
+
+def test_a_metric_by_name_by_function_and_in_a_mapping(table):
+    by_name = run(table, metrics="ndcg", **ASKED)["ndcg"]
+    assert run(table, metrics={"mine": "ndcg"}, **ASKED)["mine"].tolist() == by_name.tolist()
+    coarse = {"ndcg": partial(ndcg, doubling=10)}
+    assert (run(table, metrics=coarse, **ASKED)["ndcg"] > by_name).all()
+    assert run(table, metrics=bias, **ASKED)["bias"].notna().all()
+    assert "kendall_tau" not in run(table, metrics=bias, **ASKED)
+
+
+def test_summarise_another_metric(table):
+    results = run(table, metrics=["spearman", "regret_at_10"])
+    summary = summarise(results, "encoding", "regret_at_10").set_index("encoding")
+    expected = results.groupby("encoding")["regret_at_10"].mean()
+    assert summary["mean"].to_dict() == pytest.approx(expected.to_dict())
+    with pytest.raises(ValueError, match="metric='spearmann' is unknown.*mean 'spearman'"):
+        summarise(results, metric="spearmann")
+    with pytest.raises(ValueError, match="metric='kendall_tau' is unknown"):
+        summarise(results)
+    with pytest.raises(ValueError, match="no numbers in a column 'table'"):
+        summarise(results, metric="table")
+
+
+def test_metrics_are_in_the_key_of_the_cache(table, tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(evaluation, "_run", counted(evaluation._run, calls))
+    for metrics, n_calls in (
+        ("kendall_tau", 3),
+        ("kendall_tau", 3),
+        (["kendall_tau", "ndcg"], 6),
+        (["ndcg", "kendall_tau"], 6),
+        ({"mine": lambda predicted, true: predicted.mean()}, 9),
+        ({"mine": lambda predicted, true: true.mean()}, 12),
+        ({"mine": partial(ndcg, k=3)}, 15),
+        ({"mine": partial(ndcg, k=4)}, 18),
+    ):
+        found = run(table, metrics=metrics, cache=tmp_path, **ASKED)
+        assert len(calls) == n_calls
+        expected = run(table, metrics=metrics, **ASKED).drop(columns="cpu_seconds")
+        pd.testing.assert_frame_equal(found.drop(columns="cpu_seconds"), expected)
+        del calls[n_calls:]
+
+
+def test_a_metric_that_cannot_be_keyed_is_not_cached_and_says_so(table, tmp_path):
+    def shift(predicted, true, file=open(os.devnull, encoding="utf-8")):  # noqa: B008
+        return 1.0
+
+    with pytest.warns(UserWarning, match="metric 'shift' is not cached.*TextIOWrapper"):
+        found = run(table, metrics=shift, cache=tmp_path, **ASKED)
+    assert found["shift"].tolist() == [1, 1, 1]
+    assert not list(tmp_path.rglob("*.json"))
+
+
+def test_networks_without_a_twin_in_the_train_set(table):
+    labels = SPACE.classes(table.codes, zeros="dropped")
+    metrics = {"tau": "kendall_tau", "count": count}
+    found, plain = run(table, metrics=metrics, twins=labels), run(table, metrics=metrics)
+    assert list(found)[7:] == [
+        "tau", "tau_unseen", "count", "count_unseen", "n_test", "n_unseen", "n_features",
+        "cpu_seconds",
+    ]  # fmt: skip
+    pd.testing.assert_frame_equal(found[["tau", "n_test"]], plain[["tau", "n_test"]])
+    assert (found["count"] == found["n_test"]).all()
+    assert (found["count_unseen"] == found["n_unseen"]).all()
+    assert (found["n_unseen"] < found["n_test"]).all()
+    for row in found[found["target"] == "accuracy"].itertuples():
+        X, y = encode(table, row.encoding).to_numpy(), table.target("accuracy")
+        train, test = train_test_split(
+            np.arange(400), train_size=row.train_size, random_state=row.data_seed
+        )
+        seen = {labels[i] for i in train}
+        unseen = [i for i in test if labels[i] not in seen]
+        predicted = Ridge().fit(X[train], y[train]).predict(X[unseen])
+        assert row.n_unseen == len(unseen)
+        assert row.tau_unseen == pytest.approx(kendalltau(predicted, y[unseen]).statistic)
+
+
+def test_twins_are_labels_of_any_kind_and_the_cache_tells_them_apart(table, tmp_path):
+    labels = pd.Series(SPACE.canonical(table.codes, zeros="dropped"))
+    expected = run(table, twins=SPACE.classes(table.codes, zeros="dropped"), **ASKED)
+    other = run(table, twins=np.arange(400), **ASKED)
+    assert (other["n_unseen"] == other["n_test"]).all()
+    assert other["kendall_tau_unseen"].tolist() == other["kendall_tau"].tolist()
+    for _ in range(2):
+        for twins, frame in ((labels, expected), (np.arange(400), other)):
+            found = run(table, twins=twins, cache=tmp_path, **ASKED)
+            pd.testing.assert_frame_equal(
+                found.drop(columns="cpu_seconds"), frame.drop(columns="cpu_seconds")
+            )
+    assert len(list(tmp_path.rglob("*.json"))) == 6
+    alone = run(table, twins=np.zeros(400), **ASKED)
+    assert alone["n_unseen"].tolist() == [0, 0, 0]
+    assert alone["kendall_tau_unseen"].isna().all()
+
+
+def test_twins_are_drawn_together_in_a_grouped_split(table):
+    labels = SPACE.classes(table.codes, zeros="dropped")
+    found = run(table, twins=labels, duplicates="grouped", **ASKED)
+    assert (found["n_unseen"] == found["n_test"]).all()
+    assert found["kendall_tau_unseen"].tolist() == found["kendall_tau"].tolist()
+    for n_test, seed in zip(found["n_test"], found["data_seed"], strict=True):
+        drawn, _ = train_test_split(np.unique(labels), train_size=20, random_state=seed)
+        relabelled = pd.factorize(labels)[0]  # labels go by first appearance
+        assert n_test == 400 - np.isin(relabelled, drawn).sum()
+    with pytest.raises(ValueError, match=f"from 1 to {len(np.unique(labels)) - 2}"):
+        run(table, twins=labels, duplicates="grouped", **(ASKED | {"train_sizes": 399}))
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_metrics_and_twins_on_any_backend(table, backend):
+    options = ASKED | {"metrics": ["ndcg", bias], "twins": table.codes[:, 0]}
+    expected = run(table, **options)
+    with joblib.parallel_config(backend, n_jobs=2):
+        found = run(table, **options)
+    pd.testing.assert_frame_equal(
+        found.drop(columns="cpu_seconds"), expected.drop(columns="cpu_seconds")
+    )
+
+
 # --- the cache ---
 
 
@@ -647,6 +798,36 @@ BAD = {
     "encoding with nan": (
         lambda t: run(t, encodings={"mine": np.full((400, 2), np.nan)}),
         ["'mine'", "not finite at row 0, column 0"],
+    ),
+    "metric": (lambda t: run(t, metrics="spearmann"), ["'spearmann'", "Did you mean 'spearman'"]),
+    "metric of a number": (lambda t: run(t, metrics={"mine": 3}), ["'mine' is 3", "a function"]),
+    "two metrics of one name": (
+        lambda t: run(t, metrics=[lambda p, y: 0, lambda p, y: 1]),
+        ["several objects of one name", "metrics={'first'"],
+    ),
+    "metric with the name of a column": (
+        lambda t: run(t, metrics={"n_test": count}),
+        ["metrics beside the other columns", "repeats ['n_test']"],
+    ),
+    "metric with the name of a column of twins": (
+        lambda t: run(t, metrics={"a": count, "a_unseen": count}, twins=np.zeros(400)),
+        ["repeats ['a_unseen']"],
+    ),
+    "too few twins": (
+        lambda t: run(t, twins=[0]),
+        ["twins is list of shape (1,)", "each of the 400"],
+    ),
+    "twins without a label": (
+        lambda t: run(t, twins=[None] + [1] * 399),
+        ["twins has no label in row 0"],
+    ),
+    "twins in another order": (
+        lambda t: run(t, twins=pd.Series(range(400))[::-1]),
+        ["index of twins", ".sort_index()"],
+    ),
+    "copies with several labels": (
+        lambda t: run(noise(2), targets="y", twins=range(300), duplicates="grouped"),
+        ["twins has several labels", "table.space.classes(table.codes"],
     ),
     "cache is a file": (lambda t: run(t, cache=__file__), ["cache=", "Choose one"]),
 }

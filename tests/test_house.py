@@ -37,9 +37,11 @@ LONG_FUNCTIONS: dict[str, str] = {}
 """Functions that may be longer, each with its reason: ``{"plots.draw_cell": "…"}``."""
 
 SHARED_STRINGS: dict[tuple[str, str], str] = {
+    ("correlations", "spearman"): "a column of its frame",
     ("datasets", "zen"): "a key of the records in NASLib's zipped files",
     ("evaluation", "predictor"): "a column of the results",
     ("explain", "predictor"): "a column of the results",
+    ("plots", "kendall_tau"): "a column of the results, written out on an axis",
     ("plots", "plain"): "an operation of the macro space, by which lines are styled",
     ("plots", "op_count"): "read aloud as 'count' on an axis",
     ("registry", "path"): "a key of the registry's entries",

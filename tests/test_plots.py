@@ -172,6 +172,19 @@ class TestTauCurves:
             np.testing.assert_allclose(length, halves, rtol=1e-4)
             assert container.lines[0].get_ydata() == pytest.approx(means)
 
+    def test_another_metric_is_drawn_and_named(self):
+        frame = fits().assign(ndcg=lambda f: 1 - f["kendall_tau"])
+        taus = [line.lines[0].get_ydata() for line in plots.tau_curves(frame).containers]
+        ax = plots.tau_curves(frame.drop(columns="kendall_tau"), metric="ndcg")
+        for line, tau in zip(ax.containers, taus, strict=True):
+            assert line.lines[0].get_ydata() == pytest.approx(1 - tau)
+        assert ax.get_ylabel() == "ndcg on the rest"
+        one = frame[frame["train_size"] == frame["train_size"].min()]
+        assert plots.target_dots(one, metric="ndcg").get_xlabel() == "ndcg on the rest"
+        assert plots.target_dots(one).get_xlabel() == "Kendall τ on the rest"
+        with pytest.raises(ValueError, match=r"needs the columns \['ndgc'\]"):
+            plots.tau_curves(frame, metric="ndgc")
+
     def test_lines_look_as_their_encodings_do(self):
         for frame in (fits(), fits(encoding=["one-hot", "zcp", "graf"])):
             ax = plots.tau_curves(frame)

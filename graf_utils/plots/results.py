@@ -17,8 +17,16 @@ from graf_utils._statistics import NORMAL_95
 from graf_utils.evaluation import SETTING
 from graf_utils.plots.style import legend_below, look, new_axes, wrapped
 
+_WRITTEN = {"kendall_tau": "Kendall τ"}
+"""Metrics as an axis calls them; others by the name of their column."""
 
-def refuse_pooling(results: pd.DataFrame, by: Sequence[str], free: Sequence[str] = ()) -> None:
+
+def refuse_pooling(
+    results: pd.DataFrame,
+    by: Sequence[str],
+    free: Sequence[str] = (),
+    metric: str = "kendall_tau",
+) -> None:
     """Refuse results in which one line or one dot would average several settings.
 
     Parameters
@@ -29,6 +37,8 @@ def refuse_pooling(results: pd.DataFrame, by: Sequence[str], free: Sequence[str]
         Columns that separate what is drawn.
     free : sequence of str
         Further columns that may vary, because they are an axis.
+    metric : str
+        The column that is drawn.
 
     Raises
     ------
@@ -36,7 +46,7 @@ def refuse_pooling(results: pd.DataFrame, by: Sequence[str], free: Sequence[str]
         There are no rows; a column is missing; another column of the setting has several values
         for one line or dot; or a data seed occurs twice in what is averaged.
     """
-    missing = [c for c in (*by, *free, "kendall_tau") if c not in results]
+    missing = [c for c in (*by, *free, metric) if c not in results]
     if missing or results.empty:
         raise ValueError(
             f"results needs the columns {missing}; it has {list(results)}."
@@ -85,9 +95,16 @@ def mean_interval(values: Any) -> tuple[pd.Series, pd.Series]:
 
 
 def tau_curves(
-    results: pd.DataFrame, hue: str = "encoding", ax: Axes | None = None, **kwargs: Any
+    results: pd.DataFrame,
+    hue: str = "encoding",
+    ax: Axes | None = None,
+    *,
+    metric: str = "kendall_tau",
+    **kwargs: Any,
 ) -> Axes:
-    """Draw Kendall tau against train size, one line per encoding; bars are 95 % intervals.
+    """Draw Kendall tau or another metric against train size, one line per encoding.
+
+    Bars are 95 % intervals.
 
     Parameters
     ----------
@@ -96,6 +113,8 @@ def tau_curves(
     hue : str
         Column that separates the lines, in order of appearance; each looks as `look` says.
     ax : Axes, optional
+    metric : str
+        Column to draw.
     **kwargs
         Passed to `Axes.errorbar`.
 
@@ -108,11 +127,11 @@ def tau_curves(
     ValueError
         A line would average several settings, or nothing is left to draw.
     """
-    refuse_pooling(results, [hue], ["train_size"])
+    refuse_pooling(results, [hue], ["train_size"], metric)
     ax = new_axes(ax)
     levels = list(dict.fromkeys(results[hue]))
     for level in levels:
-        tau = results[results[hue] == level].groupby("train_size")["kendall_tau"]
+        tau = results[results[hue] == level].groupby("train_size")[metric]
         mean, half = mean_interval(tau)
         style = look(level, levels)
         options = style.line | {"marker": style.marker, "capsize": 3} | kwargs
@@ -121,7 +140,7 @@ def tau_curves(
     ax.set_xscale("log", base=2)
     ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
     ax.set_xticks([], minor=True)
-    ax.set(xlabel="training networks", ylabel="Kendall τ on the rest")
+    ax.set(xlabel="training networks", ylabel=f"{_WRITTEN.get(metric, metric)} on the rest")
     legend_below(ax)
     return ax
 
@@ -132,8 +151,12 @@ def target_dots(
     rows: str = "target",
     ax: Axes | None = None,
     marks: pd.Series | None = None,
+    *,
+    metric: str = "kendall_tau",
 ) -> Axes:
-    """Draw Kendall tau of every encoding, one row per target; bars are 95 % intervals.
+    """Draw Kendall tau or another metric of every encoding, one row per target.
+
+    Bars are 95 % intervals.
 
     Parameters
     ----------
@@ -148,6 +171,8 @@ def target_dots(
     marks : Series, optional
         A number per row to compare with, drawn as a black bar: its index names rows, its name
         stands in the legend.
+    metric : str
+        Column to draw.
 
     Returns
     -------
@@ -161,14 +186,14 @@ def target_dots(
     """
     if order is not None:
         results = results[results["encoding"].isin(list(order))]
-    refuse_pooling(results, [rows, "encoding"])
+    refuse_pooling(results, [rows, "encoding"], metric=metric)
     ax = new_axes(ax)
     levels = list(dict.fromkeys(results[rows]))
     present = list(dict.fromkeys(results["encoding"]))
     names = present if order is None else [name for name in order if name in present]
     step = min(0.14, 0.8 / len(names))
     for k, encoding in enumerate(names):
-        tau = results[results["encoding"] == encoding].groupby(rows)["kendall_tau"]
+        tau = results[results["encoding"] == encoding].groupby(rows)[metric]
         mean, half = (series.reindex(levels) for series in mean_interval(tau))
         y = np.arange(len(levels)) + step * (k - (len(names) - 1) / 2)
         style = look(encoding, names)
@@ -178,7 +203,7 @@ def target_dots(
         _draw_marks(ax, marks, levels)
     ax.set_yticks(range(len(levels)), [wrapped(level, 24) for level in levels])
     ax.set_ylim(len(levels) - 0.5, -0.5)
-    ax.set(xlabel="Kendall τ on the rest")
+    ax.set(xlabel=f"{_WRITTEN.get(metric, metric)} on the rest")
     legend_below(ax)
     return ax
 
