@@ -53,7 +53,8 @@ SHARED_STRINGS: dict[tuple[str, str], str] = {
             ("plots", name)
             for name in (
                 "one-hot", "op-count", "path", "flops+params", "graf+one-hot", "zcp", "graf",
-                "zcp+graf", "graf-allowed", "flops", "params",
+                "zcp+graf", "graf-allowed", "flops", "params", "flow", "graf+flow", "zcp+flow",
+                "zcp+graf+flow",
             )
         ],
         "one colour, marker and dash per encoding, everywhere in the book",
