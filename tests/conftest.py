@@ -16,6 +16,7 @@ MARKERS = {
 
 ENGINES = (
     "brpnas",
+    "candidates",
     "explain",
     "measurements",
     "networks",

@@ -27,7 +27,7 @@ FLOORS = (
     ("datasets", "features", "proxies", "results", "fashion_mnist"),
     ("encodings", "scoring", "correlations", "metrics", "ceiling"),
     ("predictors",),
-    ("evaluation",),
+    ("evaluation", "paired"),
     ("search", "explain"),
     ("plots", "chapter"),
 )
