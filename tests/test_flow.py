@@ -190,6 +190,15 @@ def test_a_choice_of_statistics_and_sets_gives_the_same_columns():
     pd.testing.assert_frame_equal(some, every[list(some)])
 
 
+@pytest.mark.parametrize("space", [NB201(), NB101()], ids=lambda space: space.name)
+@pytest.mark.parametrize("statistic", flow.STATISTICS)
+def test_each_statistic_by_itself(space, statistic):
+    codes = space.sample(30, random_state=0)
+    every = Flow(space).set_output(transform="pandas").fit_transform(codes)
+    alone = Flow(space, statistics=[statistic]).set_output(transform="pandas").fit_transform(codes)
+    pd.testing.assert_frame_equal(alone, every[list(alone)])
+
+
 def test_integer_types_are_exact_or_refused():
     codes = NB201().enumerate()[::50]
     whole = Flow(statistics=["sum", "histogram"], dtype=np.int16)

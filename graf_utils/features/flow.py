@@ -134,7 +134,7 @@ def _rows(counts: NDArray[np.float64], statistics: Sequence[str]) -> NDArray[np.
     parts = [summary[name][:, None] for name in statistics if name != "histogram"]
     if "histogram" in statistics:
         parts.append(counts[: _MAX_COUNT + 1].transpose(1, 0, 2))
-    return np.concatenate(parts, axis=1)
+    return np.concatenate(parts, axis=1, dtype=np.float64)
 
 
 class Flow(GraphTransformer):
