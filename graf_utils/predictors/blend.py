@@ -1,0 +1,273 @@
+"""A blend of a Gaussian process and boosted trees that says how sure it is.
+
+With few networks a Gaussian process is best, with many it is trees; and of many columns only few
+matter. So the process sees each column stretched by how much it matters, and what the process and
+the trees say is averaged.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_solve
+from scipy.stats import norm, rankdata
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from graf_utils.predictors.boosting import graf_xgb_trees
+from graf_utils.redundancy import distinct_columns
+
+__all__ = ["BlendRegressor", "NormalScores"]
+
+_FEW = 64  # networks at which correlations and trees have equal say in what matters
+_TO_TUNE = 256  # networks that the kernel is tuned on: the cost grows with their cube
+
+
+class NormalScores:
+    """A target's ranks on a normal scale, and the way back.
+
+    Networks differ most where they are bad. Ranks ask for the order, which is what is measured.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        The target of the training networks.
+
+    Attributes
+    ----------
+    scores : ndarray of shape (n,)
+        Normal quantiles of the ranks; equal targets have equal scores.
+    """
+
+    def __init__(self, y: NDArray[np.float64]) -> None:
+        self.scores = norm.ppf((rankdata(y) - 0.5) / len(y))
+        self._scores, first = np.unique(self.scores, return_index=True)
+        self._y = y[first]
+        spread = self._scores[-1] - self._scores[0]
+        self._slope = (self._y[-1] - self._y[0]) / spread if spread > 0 else 0.0
+
+    def inverse(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the target of scores: linear between the training networks, and beyond them.
+
+        Parameters
+        ----------
+        scores : ndarray
+
+        Returns
+        -------
+        ndarray
+            In the target's units; the higher the score, the higher (all equal if y was constant).
+        """
+        beyond = scores - np.clip(scores, self._scores[0], self._scores[-1])
+        return np.interp(scores, self._scores, self._y) + self._slope * beyond
+
+
+class BlendRegressor(RegressorMixin, BaseEstimator):
+    """Average of a Gaussian process, which counts twice, and boosted trees.
+
+    Both see standardised columns and the ranks of the target on a normal scale, so that a few very
+    bad networks do not rule the fit. The trees are those of `graf_xgb`. For the process (Matérn
+    3/2) each column is stretched by its weight: the square root of a mean of its squared
+    correlation with the target, which can be told from few networks, and of what it gains the
+    trees, which needs many. This is what a kernel with a length scale for each column would learn,
+    without its hundreds of parameters: many columns that say little no longer dilute a few that say
+    much.
+
+    Parameters
+    ----------
+    n_rounds : int, default 1000
+        Boosting rounds.
+    random_state : int, numpy RandomState or None, default 42
+        Seed of the trees and of the networks that the kernel is tuned on.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Columns seen by `fit`.
+    columns_ : ndarray of int
+        Columns that are neither constant nor a copy of an earlier one in the training networks.
+    weights_ : ndarray of shape (len(columns_),)
+        How much each of them matters to the process.
+
+    Notes
+    -----
+    The settings were chosen by mean tau on data seeds from 1000 on, on NAS-Bench-201 CIFAR-10 and
+    TransNAS-Bench-101-micro class_scene; see ``benchmarks/predictors.py``. For Gaussian processes,
+    and what one would have said of a training network without it (equations 5.10 to 5.12), see
+    Rasmussen & Williams, "Gaussian Processes for Machine Learning" (2006).
+
+    Examples
+    --------
+    >>> X = np.arange(40.0).reshape(-1, 1)
+    >>> blend = BlendRegressor(n_rounds=20).fit(X, X.ravel() ** 2)
+    >>> low, middle, high = blend.predict_quantiles(X, [0.1, 0.5, 0.9]).T
+    >>> bool((low < middle).all() and (middle < high).all())
+    True
+    """
+
+    def __init__(self, *, n_rounds: int = 1000, random_state: Any = 42) -> None:
+        self.n_rounds = n_rounds
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any) -> BlendRegressor:
+        """Fit the trees, then the process.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_networks, n_columns)
+        y : array-like of shape (n_networks,)
+
+        Returns
+        -------
+        BlendRegressor
+
+        Raises
+        ------
+        ValueError
+            X or y are no finite numbers, or there are fewer than two networks.
+        ModuleNotFoundError
+            XGBoost is not installed.
+        """
+        X, y = validate_data(self, X, y, y_numeric=True, ensure_min_samples=2, dtype=np.float64)
+        random = check_random_state(self.random_state)
+        seed = int(random.randint(2**31 - 1))
+        self.target_ = NormalScores(y.astype(np.float64))
+        self.columns_ = distinct_columns(X)
+        if not len(self.columns_):  # nothing to tell networks apart by
+            self.columns_ = np.array([0])
+        self.scaler_ = StandardScaler()
+        X, z = self.scaler_.fit_transform(X[:, self.columns_]), self.target_.scores
+        self.trees_ = graf_xgb_trees(n_estimators=self.n_rounds, random_state=seed).fit(X, z)
+        self.weights_ = _weights(X, z, _gains(self.trees_, X.shape[1]))
+        self.process_ = _tuned_process(X * self.weights_, z, random)
+        self.stretch_ = _stretch(self.process_)
+        return self
+
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        """Predict the target.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_networks, n_columns)
+        return_std : bool
+            Return standard deviations as well.
+
+        Returns
+        -------
+        ndarray of shape (n_networks,), or a pair of them
+            The median in the target's units, and with `return_std` half the width of the interval
+            that a normal variable spends 68 % in.
+
+        Raises
+        ------
+        ValueError
+            X does not have the columns of `fit`, or is not finite.
+        """
+        if not return_std:
+            return self.target_.inverse(self._scores(X))
+        median, low, high = self.predict_quantiles(X, [0.5, norm.cdf(-1), norm.cdf(1)]).T
+        return median, (high - low) / 2
+
+    def predict_quantiles(self, X: Any, quantiles: Sequence[float] = (0.1, 0.5, 0.9)) -> Any:
+        """Predict quantiles of the target: 0.1 and 0.9 hold an interval of 80 %.
+
+        The Gaussian process gives the spread in scores, stretched so that it would have held the
+        training networks as often as it says, each judged without itself.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_networks, n_columns)
+        quantiles : sequence of float
+            Between 0 and 1.
+
+        Returns
+        -------
+        ndarray of shape (n_networks, n_quantiles)
+            In the target's units.
+
+        Raises
+        ------
+        ValueError
+            A quantile is not between 0 and 1, or as `predict`.
+        """
+        levels = np.asarray(quantiles, dtype=float)
+        if levels.ndim != 1 or not len(levels) or not ((levels > 0) & (levels < 1)).all():
+            raise ValueError(
+                f"quantiles={quantiles!r} must be a list of numbers between 0 and 1, such as "
+                "[0.1, 0.9]."
+            )
+        X = self._columns(X)
+        _, std = self.process_.predict(X * self.weights_, return_std=True)
+        spread = np.outer(self.stretch_ * std, norm.ppf(levels))
+        return self.target_.inverse(self._mean(X)[:, None] + spread)
+
+    def _columns(self, X: Any) -> NDArray[np.float64]:
+        """Checked, standardised columns."""
+        check_is_fitted(self, "process_")
+        X = validate_data(self, X, reset=False, dtype=np.float64)
+        return self.scaler_.transform(X[:, self.columns_])
+
+    def _scores(self, X: Any) -> NDArray[np.float64]:
+        return self._mean(self._columns(X))
+
+    def _mean(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Average of the two on the normal scale."""
+        process = self.process_.predict(X * self.weights_)
+        return (2 * process + self.trees_.predict(X)) / 3
+
+
+def _gains(trees: Any, n_columns: int) -> NDArray[np.float64]:
+    """By how much the splits on each column lower the loss, as a share of all."""
+    gains = trees.get_booster().get_score(importance_type="total_gain")
+    shares = np.array([gains.get(f"f{column}", 0.0) for column in range(n_columns)])
+    return shares / max(shares.sum(), np.finfo(float).tiny)
+
+
+def _weights(
+    X: NDArray[np.float64], z: NDArray[np.float64], gains: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """How much each column matters; the mean square over the columns is 1."""
+    size = np.sqrt((X**2).sum(axis=0) * ((z - z.mean()) ** 2).sum())
+    squared = ((z - z.mean()) @ X / np.maximum(size, np.finfo(float).tiny)) ** 2
+    if not squared.sum() > 0:  # nothing is known of the target
+        return np.ones(X.shape[1])
+    share = _FEW / (_FEW + len(z))
+    weights = share * squared / squared.sum() + (1 - share) * gains
+    return np.sqrt(weights * len(weights) / weights.sum())
+
+
+def _tuned_process(
+    X: NDArray[np.float64], z: NDArray[np.float64], random: np.random.RandomState
+) -> GaussianProcessRegressor:
+    """A Gaussian process on all networks, its kernel tuned on some of them."""
+    scale = np.sqrt(X.shape[1])
+    kernel = ConstantKernel(1.0, (1e-3, 1e3)) * Matern(scale, (scale / 30, scale * 100), nu=1.5)
+    kernel += WhiteKernel(0.1, (1e-4, 2.0))
+    some = random.permutation(len(z))[:_TO_TUNE]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a length scale at its bound is meant
+        tuned = GaussianProcessRegressor(kernel, normalize_y=True).fit(X[some], z[some])
+        if len(some) == len(z):
+            return tuned
+        process = GaussianProcessRegressor(tuned.kernel_, optimizer=None, normalize_y=True)
+        return process.fit(X, z)
+
+
+def _stretch(process: GaussianProcessRegressor) -> float:
+    """Factor by which the spread of a process has to grow for what it says of left-out networks.
+
+    Rasmussen & Williams (2006), equation 5.12: without network i the process predicts it with the
+    error alpha_i / [K^-1]_ii and the variance 1 / [K^-1]_ii.
+    """
+    inverse = cho_solve((process.L_, True), np.eye(len(process.L_)))
+    errors = np.abs(process.alpha_.ravel()) / np.sqrt(np.diag(inverse))
+    return float(np.quantile(errors, 0.8) / norm.ppf(0.9))
