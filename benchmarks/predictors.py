@@ -1,13 +1,15 @@
 """Predictors on the paper's NAS-Bench-201 CIFAR-10 table, ZCP + GRAF: tau and CPU seconds.
 
-Without options: `rf`, `xgb`, `xgb+` and `graf-xgb` on data seeds 42 to 51, one after the other in
-one process. With ``--choose``: the grid behind the settings of `graf-xgb`, on data seeds 0 to 29
-(train sizes 32 and 128) and 0 to 5 (1,024), none of which is among the paper's 42 to 91.
+Without options: `rf`, `xgb`, `xgb+`, `graf-xgb` and `blend` on data seeds 42 to 51, one after the
+other in one process. With ``--choose graf-xgb``: the grid behind its settings, on data seeds 0 to
+29 (train sizes 32 and 128) and 0 to 5 (1,024). With ``--choose blend``: what its parts are worth,
+on data seeds 1000 to 1005. None of them is among the paper's 42 to 91.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 from typing import Any
 
 import pandas as pd
@@ -31,33 +33,48 @@ CHANGES: list[dict[str, float]] = [
     {"min_child_weight": 3},
     {"reg_lambda": 3},
 ]
+BLENDS: list[dict[str, float]] = [
+    {},
+    {"share": 0},
+    {"share": 1},
+    {"share": 1 / 2},
+    {"share": 4 / 5},
+    {"few": 0},
+    {"few": 16},
+    {"few": 256},
+    {"few": math.inf},
+]
 
 
-def variants() -> dict[str, Any]:
-    """`graf-xgb` with each of the changes, by what is changed."""
+def variants(predictor: str) -> dict[str, Any]:
+    """A predictor with each of its changes, by what is changed."""
+    changes, prefix = {"graf-xgb": (CHANGES, "xgbregressor__"), "blend": (BLENDS, "")}[predictor]
     models = {}
-    for change in CHANGES:
-        name = ", ".join(f"{option}={value}" for option, value in change.items()) or "as chosen"
-        options = {f"xgbregressor__{option}": value for option, value in change.items()}
-        models[name] = make_predictor("graf-xgb").set_params(**options)
+    for change in changes:
+        name = ", ".join(f"{option}={value:.3g}" for option, value in change.items()) or "as chosen"
+        options = {f"{prefix}{option}": value for option, value in change.items()}
+        models[name] = make_predictor(predictor).set_params(**options)
     return models
 
 
 def main() -> None:
     """Run one of the two comparisons and print it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--choose", action="store_true")
+    parser.add_argument("--choose", choices=["graf-xgb", "blend"])
     parser.add_argument("--encodings", nargs="+", default=["zcp+graf"])
     args = parser.parse_args()
     table = load_table("nb201-cifar10", source="paper")
     if args.choose:
-        predictors = variants()
+        few, many = range(30), range(6)
+        if args.choose == "blend":
+            few = many = range(1000, 1006)
+        predictors = variants(args.choose)
         runs = [
-            evaluate(table, "accuracy", args.encodings, predictors, [32, 128], range(30)),
-            evaluate(table, "accuracy", args.encodings, predictors, 1024, range(6)),
+            evaluate(table, "accuracy", args.encodings, predictors, [32, 128], few),
+            evaluate(table, "accuracy", args.encodings, predictors, 1024, many),
         ]
     else:
-        predictors = ["rf", "xgb", "xgb+", "graf-xgb"]
+        predictors = ["rf", "xgb", "xgb+", "graf-xgb", "blend"]
         sizes, seeds = [32, 128, 1024], range(42, 52)
         runs = [evaluate(table, "accuracy", args.encodings, predictors, sizes, seeds)]
     means = summarise(pd.concat(runs)).set_index(["encoding", "predictor"])

@@ -28,7 +28,6 @@ from graf_utils.redundancy import distinct_columns
 
 __all__ = ["BlendRegressor", "NormalScores"]
 
-_FEW = 64  # networks at which correlations and trees have equal say in what matters
 _TO_TUNE = 256  # networks that the kernel is tuned on: the cost grows with their cube
 
 
@@ -72,7 +71,7 @@ class NormalScores:
 
 
 class BlendRegressor(RegressorMixin, BaseEstimator):
-    """Average of a Gaussian process, which counts twice, and boosted trees.
+    """Weighted average of a Gaussian process and boosted trees.
 
     Both see standardised columns and the ranks of the target on a normal scale, so that a few very
     bad networks do not rule the fit. The trees are those of `graf_xgb`. For the process (Matérn
@@ -84,6 +83,11 @@ class BlendRegressor(RegressorMixin, BaseEstimator):
 
     Parameters
     ----------
+    share : float, default 2/3
+        Share of the process in the average, from 0 (trees alone) to 1.
+    few : float, default 64
+        Number of training networks at which correlations and trees have equal say in the weights;
+        with 0 the trees alone say it, with infinity the correlations.
     n_rounds : int, default 1000
         Boosting rounds.
     random_state : int, numpy RandomState or None, default 42
@@ -100,10 +104,11 @@ class BlendRegressor(RegressorMixin, BaseEstimator):
 
     Notes
     -----
-    The settings were chosen by mean tau on data seeds from 1000 on, on NAS-Bench-201 CIFAR-10 and
-    TransNAS-Bench-101-micro class_scene; see ``benchmarks/predictors.py``. For Gaussian processes,
-    and what one would have said of a training network without it (equations 5.10 to 5.12), see
-    Rasmussen & Williams, "Gaussian Processes for Machine Learning" (2006).
+    The settings were chosen by mean tau on NAS-Bench-201 CIFAR-10, data seeds 1000 to 1005, with
+    the encodings ``graf+flow`` and ``zcp+graf+flow``. ``benchmarks/predictors.py --choose blend``
+    varies them. For Gaussian processes, and what one would have said of a training network without
+    it (equations 5.10 to 5.12), see Rasmussen & Williams, "Gaussian Processes for Machine Learning"
+    (2006).
 
     Examples
     --------
@@ -114,7 +119,16 @@ class BlendRegressor(RegressorMixin, BaseEstimator):
     True
     """
 
-    def __init__(self, *, n_rounds: int = 1000, random_state: Any = 42) -> None:
+    def __init__(
+        self,
+        *,
+        share: float = 2 / 3,
+        few: float = 64,
+        n_rounds: int = 1000,
+        random_state: Any = 42,
+    ) -> None:
+        self.share = share
+        self.few = few
         self.n_rounds = n_rounds
         self.random_state = random_state
 
@@ -133,10 +147,15 @@ class BlendRegressor(RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            X or y are no finite numbers, or there are fewer than two networks.
+            X or y are no finite numbers, there are fewer than two networks, or `share` or `few` is
+            out of its range.
         ModuleNotFoundError
             XGBoost is not installed.
         """
+        if not 0 <= self.share <= 1:
+            raise ValueError(f"share={self.share!r} must be a number from 0 to 1, such as 2/3.")
+        if not self.few >= 0:
+            raise ValueError(f"few={self.few!r} must be a number from 0, such as 64.")
         X, y = validate_data(self, X, y, y_numeric=True, ensure_min_samples=2, dtype=np.float64)
         random = check_random_state(self.random_state)
         seed = int(random.randint(2**31 - 1))
@@ -147,7 +166,7 @@ class BlendRegressor(RegressorMixin, BaseEstimator):
         self.scaler_ = StandardScaler()
         X, z = self.scaler_.fit_transform(X[:, self.columns_]), self.target_.scores
         self.trees_ = graf_xgb_trees(n_estimators=self.n_rounds, random_state=seed).fit(X, z)
-        self.weights_ = _weights(X, z, _gains(self.trees_, X.shape[1]))
+        self.weights_ = _weights(X, z, _gains(self.trees_, X.shape[1]), self.few)
         self.process_ = _tuned_process(X * self.weights_, z, random)
         self.stretch_ = _stretch(self.process_)
         return self
@@ -173,7 +192,8 @@ class BlendRegressor(RegressorMixin, BaseEstimator):
             X does not have the columns of `fit`, or is not finite.
         """
         if not return_std:
-            return self.target_.inverse(self._scores(X))
+            scores = self._mean(self._columns(X))
+            return self.target_.inverse(scores)
         median, low, high = self.predict_quantiles(X, [0.5, norm.cdf(-1), norm.cdf(1)]).T
         return median, (high - low) / 2
 
@@ -216,13 +236,10 @@ class BlendRegressor(RegressorMixin, BaseEstimator):
         X = validate_data(self, X, reset=False, dtype=np.float64)
         return self.scaler_.transform(X[:, self.columns_])
 
-    def _scores(self, X: Any) -> NDArray[np.float64]:
-        return self._mean(self._columns(X))
-
     def _mean(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
         """Average of the two on the normal scale."""
         process = self.process_.predict(X * self.weights_)
-        return (2 * process + self.trees_.predict(X)) / 3
+        return self.share * process + (1 - self.share) * self.trees_.predict(X)
 
 
 def _gains(trees: Any, n_columns: int) -> NDArray[np.float64]:
@@ -233,14 +250,14 @@ def _gains(trees: Any, n_columns: int) -> NDArray[np.float64]:
 
 
 def _weights(
-    X: NDArray[np.float64], z: NDArray[np.float64], gains: NDArray[np.float64]
+    X: NDArray[np.float64], z: NDArray[np.float64], gains: NDArray[np.float64], few: float
 ) -> NDArray[np.float64]:
     """How much each column matters; the mean square over the columns is 1."""
     size = np.sqrt((X**2).sum(axis=0) * ((z - z.mean()) ** 2).sum())
     squared = ((z - z.mean()) @ X / np.maximum(size, np.finfo(float).tiny)) ** 2
     if not squared.sum() > 0:  # nothing is known of the target
         return np.ones(X.shape[1])
-    share = _FEW / (_FEW + len(z))
+    share = few / (few + len(z)) if np.isfinite(few) else 1.0
     weights = share * squared / squared.sum() + (1 - share) * gains
     return np.sqrt(weights * len(weights) / weights.sum())
 

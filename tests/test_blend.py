@@ -1,0 +1,185 @@
+"""The blend of a Gaussian process and boosted trees, and what it says of its own errors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import kendalltau
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from graf_utils.predictors import BlendRegressor, make_predictor
+from graf_utils.predictors.blend import NormalScores, _stretch, _tuned_process, _weights
+
+FEW = {"n_rounds": 30}
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Networks whose target is a smooth function of two of thirty columns, and noise."""
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 6, (400, 30)).astype(float)
+    y = np.sin(X[:, 3]) + 0.5 * X[:, 7] + rng.normal(0, 0.3, 400)
+    return X, y
+
+
+@parametrize_with_checks([BlendRegressor(n_rounds=3)])
+def test_it_is_a_regressor_of_scikit_learn(estimator, check):
+    check(estimator)
+
+
+def test_it_goes_by_name(data):
+    X, y = data
+    model = make_predictor("blend").set_params(n_rounds=30).fit(X[:60], y[:60])
+    assert kendalltau(model.predict(X[60:]), y[60:]).statistic > 0.5
+
+
+def test_columns_that_matter_weigh_most(data):
+    X, y = data
+    for n in (32, 300):
+        model = BlendRegressor(**FEW).fit(X[:n], y[:n])
+        assert 7 in model.columns_[np.argsort(model.weights_)[-2:]]
+    assert set(model.columns_[np.argsort(model.weights_)[-2:]]) == {3, 7}
+
+
+def test_noise_columns_dilute_the_process_less_than_without_weights(data):
+    """The point of the weights: against the same process on columns of equal weight."""
+    X, y = data
+    model = BlendRegressor(**FEW).fit(X[:100], y[:100])
+    weighted = model.process_.predict(model._columns(X[100:]) * model.weights_)
+    plain = _tuned_process(
+        model.scaler_.transform(X[:100]), NormalScores(y[:100]).scores, np.random.RandomState(0)
+    ).predict(model.scaler_.transform(X[100:]))
+    taus = [kendalltau(scores, y[100:]).statistic for scores in (weighted, plain)]
+    assert taus[0] > taus[1] + 0.05
+
+
+@pytest.mark.parametrize("transform", [np.exp, lambda y: y**3, lambda y: 5 * y - 100])
+def test_only_the_order_of_the_target_counts(data, transform):
+    X, y = data
+    one = BlendRegressor(**FEW).fit(X[:80], y[:80])
+    other = BlendRegressor(**FEW).fit(X[:80], transform(y[:80]))
+    np.testing.assert_array_equal(one._mean(one._columns(X)), other._mean(other._columns(X)))
+
+
+def test_the_same_seed_gives_the_same_numbers(data):
+    X, y = data
+    one, other = (BlendRegressor(**FEW).fit(X[:300], y[:300]).predict(X) for _ in range(2))
+    np.testing.assert_array_equal(one, other)
+    assert (BlendRegressor(random_state=1, **FEW).fit(X[:300], y[:300]).predict(X) != one).any()
+
+
+# --- the scale of the target ----------------------------------------------------------------------
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.integers(-50, 50), min_size=2, max_size=30), st.floats(-6, 6), st.floats(0.01, 3)
+)
+def test_scores_go_back_to_the_target_and_keep_the_order(values, score, step):
+    y = np.array(values, dtype=float)
+    scale = NormalScores(y)
+    np.testing.assert_allclose(scale.inverse(scale.scores), y, atol=1e-9)
+    low, high = scale.inverse(np.array([score, score + step]))
+    assert high > low if np.ptp(y) else high == low
+
+
+def test_predictions_may_lie_beyond_the_training_networks():
+    scale = NormalScores(np.arange(10.0))
+    assert scale.inverse(np.array([9.0]))[0] > 9
+    assert scale.inverse(np.array([-9.0]))[0] < 0
+
+
+# --- how sure it is -------------------------------------------------------------------------------
+
+
+def test_left_out_errors_equal_those_of_processes_fitted_without_the_network(data):
+    X, y = data
+    X, z = X[:25, [3, 7]], NormalScores(y[:25]).scores
+    process = _tuned_process(X, z, np.random.RandomState(0))
+    errors = []
+    for row in range(len(z)):
+        rest = np.arange(len(z)) != row
+        without = GaussianProcessRegressor(process.kernel_, optimizer=None)
+        scaled = (z - z.mean()) / z.std()  # as the process on all networks has it
+        without.fit(X[rest], scaled[rest])
+        mean, std = without.predict(X[[row]], return_std=True)
+        errors.append(abs(mean[0] - scaled[row]) / std[0])
+    expected = np.quantile(errors, 0.8) / 1.2815515655446004
+    assert _stretch(process) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("n", [40, 200])
+def test_an_interval_of_eighty_per_cent_holds_about_so_many(n):
+    rng = np.random.default_rng(n)
+    held = []
+    for _ in range(4):
+        X = rng.normal(size=(n + 300, 6))
+        y = np.exp(X[:, 0] + np.sin(2 * X[:, 1]) + rng.normal(0, 0.4, len(X)))
+        model = BlendRegressor(**FEW).fit(X[:n], y[:n])
+        low, high = model.predict_quantiles(X[n:], [0.1, 0.9]).T
+        held.append(((low <= y[n:]) & (y[n:] <= high)).mean())
+    assert 0.7 < np.mean(held) < 0.9
+
+
+def test_quantiles_are_ordered_and_their_middle_is_the_prediction(data):
+    X, y = data
+    model = BlendRegressor(**FEW).fit(X[:50], y[:50])
+    low, middle, high = model.predict_quantiles(X, [0.1, 0.5, 0.9]).T
+    assert (low < middle).all()
+    assert (middle < high).all()
+    np.testing.assert_allclose(middle, model.predict(X), rtol=1e-12)
+    predicted, std = model.predict(X, return_std=True)
+    np.testing.assert_allclose(predicted, middle, rtol=1e-12)
+    assert (std > 0).all()
+
+
+# --- inputs at the edge ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("X", "y"),
+    [
+        (np.arange(8.0).reshape(-1, 1), np.ones(8)),  # nothing to order
+        (np.ones((8, 2)), np.arange(8.0)),  # nothing to tell them by
+        (np.array([[0.0], [1.0]]), np.array([1.0, 2.0])),  # two networks
+        (np.repeat([[0.0], [1.0]], 40, axis=0), np.repeat([1.0, 2.0], 40)),  # two kinds
+    ],
+)
+def test_it_fits_whatever_there_is(X, y):
+    model = BlendRegressor(**FEW).fit(X, y)
+    assert np.isfinite(model.predict(X)).all()
+    assert np.isfinite(model.predict_quantiles(X)).all()
+
+
+def test_weights_of_a_target_that_nothing_explains_are_equal():
+    assert _weights(np.eye(3), np.zeros(3), np.zeros(3), 64).tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("quantiles", [0.5, [], [0, 0.5], [1.0], [np.nan], [[0.1]]])
+def test_quantiles_that_are_none_are_named(data, quantiles):
+    model = BlendRegressor(n_rounds=3).fit(data[0][:20], data[1][:20])
+    with pytest.raises(ValueError, match="numbers between 0 and 1"):
+        model.predict_quantiles(data[0], quantiles)
+
+
+@pytest.mark.parametrize("option", [{"share": 1.5}, {"share": -0.1}, {"few": -1}, {"few": np.nan}])
+def test_options_out_of_range_are_named(option):
+    with pytest.raises(ValueError, match=f"{next(iter(option))}=.* must be a number from 0"):
+        BlendRegressor(**option).fit([[0.0], [1.0]], [0.0, 1.0])
+
+
+def test_the_share_blends_what_the_process_and_the_trees_say(data):
+    X, y = data
+    alone = [
+        BlendRegressor(share=share, **FEW).fit(X[:80], y[:80]).predict(X) for share in (0, 0.5, 1)
+    ]
+    scale = NormalScores(y[:80])
+    model = BlendRegressor(share=0, **FEW).fit(X[:80], y[:80])
+    np.testing.assert_allclose(
+        alone[0], scale.inverse(model.trees_.predict(model._columns(X)))
+    )  # fmt: skip
+    low, high = np.minimum(alone[0], alone[2]), np.maximum(alone[0], alone[2])
+    assert ((low <= alone[1]) & (alone[1] <= high)).all()
