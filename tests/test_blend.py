@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kendalltau
 from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import Matern
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from graf_utils.predictors import BlendRegressor, make_predictor
-from graf_utils.predictors.blend import NormalScores, _stretch, _tuned_process, _weights
+from graf_utils.predictors.blend import NormalScores, _Matern, _stretch, _tuned_process, _weights
 
 FEW = {"n_rounds": 30}
 
@@ -54,6 +55,13 @@ def test_noise_columns_dilute_the_process_less_than_without_weights(data):
     ).predict(model.scaler_.transform(X[100:]))
     taus = [kendalltau(scores, y[100:]).statistic for scores in (weighted, plain)]
     assert taus[0] > taus[1] + 0.05
+
+
+def test_the_quick_kernel_is_that_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(20, 5)), rng.normal(size=(30, 5))
+    expected = Matern(1.7, nu=1.5)(X, Y)
+    np.testing.assert_allclose(_Matern(1.7, nu=1.5)(X, Y), expected, rtol=1e-7)
 
 
 @pytest.mark.parametrize("transform", [np.exp, lambda y: y**3, lambda y: 5 * y - 100])

@@ -19,11 +19,12 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from graf_utils.predictors.boosting import graf_xgb_trees
+from graf_utils.predictors.boosting import xgb
 from graf_utils.redundancy import distinct_columns
 
 __all__ = ["BlendRegressor", "NormalScores"]
@@ -70,16 +71,26 @@ class NormalScores:
         return np.interp(scores, self._scores, self._y) + self._slope * beyond
 
 
+class _Matern(Matern):
+    """Matérn 3/2 whose distances to new networks are a matrix product: several times as fast."""
+
+    def __call__(self, X: Any, Y: Any = None, eval_gradient: bool = False) -> Any:
+        if Y is None:
+            return super().__call__(X, eval_gradient=eval_gradient)
+        steps = np.sqrt(3) * euclidean_distances(X / self.length_scale, Y / self.length_scale)
+        return (1 + steps) * np.exp(-steps)
+
+
 class BlendRegressor(RegressorMixin, BaseEstimator):
     """Weighted average of a Gaussian process and boosted trees.
 
     Both see standardised columns and the ranks of the target on a normal scale, so that a few very
-    bad networks do not rule the fit. The trees are those of `graf_xgb`. For the process (Matérn
-    3/2) each column is stretched by its weight: the square root of a mean of its squared
-    correlation with the target, which can be told from few networks, and of what it gains the
-    trees, which needs many. This is what a kernel with a length scale for each column would learn,
-    without its hundreds of parameters: many columns that say little no longer dilute a few that say
-    much.
+    bad networks do not rule the fit. The trees are those of `graf_xgb`, fewer and shallower. For
+    the process (Matérn 3/2) each column is stretched by its weight: the square root of a mean of
+    its squared correlation with the target, which can be told from few networks, and of what it
+    gains the trees, which needs many. This is what a kernel with a length scale for each column
+    would learn, without its hundreds of parameters: many columns that say little no longer dilute a
+    few that say much.
 
     Parameters
     ----------
@@ -88,7 +99,7 @@ class BlendRegressor(RegressorMixin, BaseEstimator):
     few : float, default 64
         Number of training networks at which correlations and trees have equal say in the weights;
         with 0 the trees alone say it, with infinity the correlations.
-    n_rounds : int, default 1000
+    n_rounds : int, default 600
         Boosting rounds.
     random_state : int, numpy RandomState or None, default 42
         Seed of the trees and of the networks that the kernel is tuned on.
@@ -124,7 +135,7 @@ class BlendRegressor(RegressorMixin, BaseEstimator):
         *,
         share: float = 2 / 3,
         few: float = 64,
-        n_rounds: int = 1000,
+        n_rounds: int = 600,
         random_state: Any = 42,
     ) -> None:
         self.share = share
@@ -165,7 +176,7 @@ class BlendRegressor(RegressorMixin, BaseEstimator):
             self.columns_ = np.array([0])
         self.scaler_ = StandardScaler()
         X, z = self.scaler_.fit_transform(X[:, self.columns_]), self.target_.scores
-        self.trees_ = graf_xgb_trees(n_estimators=self.n_rounds, random_state=seed).fit(X, z)
+        self.trees_ = _boosting(self.n_rounds, seed).fit(X, z)
         self.weights_ = _weights(X, z, _gains(self.trees_, X.shape[1]), self.few)
         self.process_ = _tuned_process(X * self.weights_, z, random)
         self.stretch_ = _stretch(self.process_)
@@ -242,6 +253,12 @@ class BlendRegressor(RegressorMixin, BaseEstimator):
         return self.share * process + (1 - self.share) * self.trees_.predict(X)
 
 
+def _boosting(n_rounds: int, seed: int) -> Any:
+    """Boosted trees that see 80 % of the rows and, at each split, a fifth of the columns."""
+    options = {"learning_rate": 0.025, "max_depth": 4, "subsample": 0.8, "colsample_bynode": 0.2}
+    return xgb(n_estimators=n_rounds, random_state=seed, **options)
+
+
 def _gains(trees: Any, n_columns: int) -> NDArray[np.float64]:
     """By how much the splits on each column lower the loss, as a share of all."""
     gains = trees.get_booster().get_score(importance_type="total_gain")
@@ -267,7 +284,7 @@ def _tuned_process(
 ) -> GaussianProcessRegressor:
     """A Gaussian process on all networks, its kernel tuned on some of them."""
     scale = np.sqrt(X.shape[1])
-    kernel = ConstantKernel(1.0, (1e-3, 1e3)) * Matern(scale, (scale / 30, scale * 100), nu=1.5)
+    kernel = ConstantKernel(1.0, (1e-3, 1e3)) * _Matern(scale, (scale / 30, scale * 100), nu=1.5)
     kernel += WhiteKernel(0.1, (1e-4, 2.0))
     some = random.permutation(len(z))[:_TO_TUNE]
     with warnings.catch_warnings():

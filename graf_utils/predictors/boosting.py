@@ -11,7 +11,7 @@ from graf_utils.redundancy import DistinctColumns
 if TYPE_CHECKING:
     from graf_utils.predictors._xgboost import XGBRegressor
 
-__all__ = ["graf_xgb", "graf_xgb_trees", "xgb", "xgb_plus"]
+__all__ = ["graf_xgb", "xgb", "xgb_plus"]
 
 
 def xgb(**options: Any) -> XGBRegressor:
@@ -60,25 +60,5 @@ def graf_xgb() -> Pipeline:
     them. The settings were chosen by mean tau on data seeds 0 to 29, which are none of the paper's;
     see ``benchmarks/predictors.py --choose graf-xgb``.
     """
-    return make_pipeline(DistinctColumns(), graf_xgb_trees())
-
-
-def graf_xgb_trees(**options: Any) -> XGBRegressor:
-    """Make the boosted trees of `graf_xgb` by themselves, unfitted.
-
-    Parameters
-    ----------
-    **options
-        Instead of their settings, or beside them.
-
-    Returns
-    -------
-    XGBRegressor
-
-    Raises
-    ------
-    ModuleNotFoundError
-        XGBoost is not installed.
-    """
-    chosen = {"learning_rate": 0.015, "subsample": 0.8, "colsample_bynode": 0.2}
-    return xgb(**({"n_estimators": 1000} | chosen | options))
+    boosting = xgb(n_estimators=1000, learning_rate=0.015, subsample=0.8, colsample_bynode=0.2)
+    return make_pipeline(DistinctColumns(), boosting)
