@@ -38,7 +38,7 @@ from graf_utils.predictors import PREDICTORS
 from graf_utils.results import merge_results
 from graf_utils.table import Table
 
-PREDICTOR = "graf-xgb"
+PREDICTOR = "blend"
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "data" / "results" / "candidate_features.parquet"
 RECIPE = "data/recipes/candidate_results.py"
