@@ -8,11 +8,14 @@ import pytest
 from bad_input import must_name
 from hypothesis import given
 from hypothesis import strategies as st
+from recipes import load_recipe
 
 from graf_utils.datasets import load_table
+from graf_utils.registry import data_path
 from graf_utils.search import Candidates, compare_evaluations, evaluations_needed, search
 
 INF = math.inf
+KEYS = ["table", "source", "target", "method", "encoding", "option"]
 BUDGET = 20
 needed = st.lists(st.sampled_from([*range(1, BUDGET + 1), INF]), min_size=20, max_size=20)
 
@@ -166,3 +169,68 @@ BAD = {
 @pytest.mark.parametrize("what", BAD)
 def test_bad_input_teaches(what):
     must_name(*BAD[what])
+
+
+# --- the committed results ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def flow_runs():
+    return pd.read_parquet(data_path("results", "flow_search.parquet"))
+
+
+@pytest.fixture(scope="module")
+def graf_runs():
+    """The runs that those on flow are paired with."""
+    runs = pd.read_parquet(data_path("results", "search.parquet"))
+    return runs[(runs["method"] == "predictor") & (runs["option"] == "")]
+
+
+def test_each_run_on_flow_has_a_partner_of_the_same_beginning(flow_runs, graf_runs):
+    """Same task, same budget, same first network for the same seed: so they are pairs."""
+    assert set(flow_runs) == {*graf_runs, "top_regret", "run"}
+    assert set(flow_runs["encoding"]) == {"flow", "graf+flow", "zcp+graf+flow"}
+    assert (flow_runs.groupby(KEYS)["seed"].nunique() == 50).all()
+    run = ["table", "source", "target", "seed"]
+    ends = {}
+    for runs in (flow_runs, graf_runs):
+        runs = runs.sort_values("evaluation")
+        for (encoding, *key), part in runs.groupby(["encoding", *run]):
+            assert part["best"].is_monotonic_increasing
+            assert part["evaluation"].iloc[0] == 1
+            begins = part.iloc[0][["incumbent", "best", "spread"]].to_list()
+            ends.setdefault(tuple(key), {})[encoding] = [*begins, part["evaluation"].max()]
+    on_flow = set(flow_runs[run].itertuples(index=False, name=None))
+    assert len(on_flow) == 150
+    for key in on_flow:
+        assert len(ends[key]) == 6
+        assert len(set(map(tuple, ends[key].values()))) == 1
+
+
+@pytest.mark.paper
+def test_a_committed_run_on_flow_is_computed_again(flow_runs, paper_dir):
+    table = load_table("tnb101-micro", source="paper")
+    y = table.target("class_scene")
+    known = flow_runs.query("target == 'class_scene' and encoding == 'graf+flow' and seed == 7")
+    known = known.set_index("evaluation")
+    budget = int(known.index.max())
+    pool = Candidates.of(table, "graf+flow")
+    run = search(pool, y, "predictor", budget, random_state=7).set_index("evaluation")
+    assert len(known) > 2
+    assert (run.loc[known.index, "incumbent"] == known["incumbent"]).all()
+    assert np.allclose(known["regret"], y.max() - run.loc[known.index, "best"])
+    (top_regret,) = known["top_regret"].unique()
+    below = y.max() - y
+    assert (below < top_regret).sum() < round(len(y) / 1000) <= (below <= top_regret).sum()
+
+
+def test_the_best_networks_of_a_task(tmp_path):
+    """One in a thousand lies within the regret that the recipe calls the top."""
+    recipe = load_recipe("flow_search_results")
+    table = load_table("nb201-cifar10", source="embedded")
+    task = recipe.Task(table, "accuracy", 25, (), table.target("accuracy"))
+    task.finished = lambda cache: pd.DataFrame({"seed": [0]})
+    (regret,) = recipe.finished(task, tmp_path)["top_regret"]
+    ranks = table.targets["accuracy"].rank(ascending=False, method="min")
+    is_top = table.targets["accuracy"] >= table.targets["accuracy"].max() - regret
+    assert (is_top == (ranks <= round(len(table) / 1000))).all()
