@@ -437,7 +437,7 @@ def test_importances_are_kept_by_all_that_decides_them(tmp_path, monkeypatch):
 def test_searches_are_kept_by_all_that_decides_them(tmp_path, monkeypatch):
     recipe = load_recipe("search_results")
     monkeypatch.setattr(recipe, "SEEDS", range(2))
-    monkeypatch.setattr(recipe, "RUNS", (("random", "op-count", ""),))
+    runs = (("random", "op-count", ""),)
     done = []
 
     def run_of(task):
@@ -446,19 +446,20 @@ def test_searches_are_kept_by_all_that_decides_them(tmp_path, monkeypatch):
         done.append(files)
         return rows
 
-    task = recipe.Task.of("nb201-cifar10", "embedded", "accuracy", 30)
+    task = recipe.Task.of("nb201-cifar10", "embedded", "accuracy", 30, runs)
     first = run_of(task)
     pd.testing.assert_frame_equal(run_of(task), first)
     assert done == [2, 2]
-    run_of(recipe.Task.of("nb201-cifar10", "embedded", "accuracy", 31))
-    run_of(recipe.Task.of("nb201-cifar10", "embedded", "analog_accuracy", 30))
+    run_of(recipe.Task.of("nb201-cifar10", "embedded", "accuracy", 31, runs))
+    run_of(recipe.Task.of("nb201-cifar10", "embedded", "analog_accuracy", 30, runs))
+    run_of(recipe.Task.of("nb201-cifar10", "embedded", "accuracy", 30, (("local", *runs[0][1:]),)))
     monkeypatch.setattr(recipe, "OPTIONS", {"": {"start": "random"}})
     run_of(task)
     monkeypatch.setattr(recipe.Task, "changes", lambda self, curve: curve.tail(1).assign(test=0.0))
     run_of(task)
     task.values = task.values[::-1].copy()  # another table of the same name
     run_of(task)
-    assert done == [2, 2, 4, 6, 8, 10, 12]
+    assert done == [2, 2, 4, 6, 8, 10, 12, 14]
 
 
 def test_zero_cost_does_not_replace_many_by_few(tmp_path):

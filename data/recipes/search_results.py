@@ -38,7 +38,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "guided": {"guided": True},
     "k-centre": {"start": "k-centre"},
 }
-RUNS = (  # method, encoding, option; random, evolution and local search without one see no features
+Runs = tuple[tuple[str, str, str], ...]  # method, encoding, option
+RUNS: Runs = (  # random, evolution and local search without one see no features
     ("random", "graf", ""),
     ("random", "graf", "prune"),
     ("evolution", "graf", ""),
@@ -63,16 +64,17 @@ PARETO = ("nb201-hardware-cifar10", "paper", "edgegpu_latency", 150)
 
 @dataclass
 class Task:
-    """A table with what is raised, what the incumbent is reported on, and candidates."""
+    """A table with what is raised, what the incumbent is reported on, and the runs to make."""
 
     table: Table
     target: str
     budget: int
+    runs: Runs
     values: Any
     test: Any = None
 
     @classmethod
-    def of(cls, name: str, source: str, target: str, budget: int) -> Task:
+    def of(cls, name: str, source: str, target: str, budget: int, runs: Runs) -> Task:
         """Load it; CIFAR-10 of the paper has a test accuracy, hardware gets an accuracy."""
         table, test = load_table(name, source=source), None
         values = table.target(target)
@@ -82,14 +84,14 @@ class Task:
             accuracy = load_table("nb201-cifar10", source="paper")
             accuracy = matched(table, accuracy, "accuracy")
             values = pd.DataFrame({"accuracy": accuracy, "speed": -values})
-        return cls(table, target, budget, values, test)
+        return cls(table, target, budget, runs, values, test)
 
     def frames(self, cache: Path) -> list[pd.DataFrame]:
         """Compute every run, seed by seed, or take what an earlier one kept."""
-        encodings = sorted({encoding for _, encoding, _ in RUNS})
+        encodings = sorted({encoding for _, encoding, _ in self.runs})
         pools = {encoding: Candidates.of(self.table, encoding) for encoding in encodings}
         cost = self.relative_cost()
-        code = digest(type(self), search, RUNS, OPTIONS, self.budget)
+        code = digest(type(self), search, self.runs, OPTIONS, self.budget)
         data = digest(self.table.codes, self.values, self.test, cost, pools)
         names = [self.table.name, self.table.source, self.target]
         frames = []
@@ -110,8 +112,9 @@ class Task:
         return cost / cost.mean()
 
     def runs_of_seed(self, pools: Any, cost: Any, seed: int) -> pd.DataFrame:
-        """Every method with one seed."""
-        return pd.concat([self.run(pools, cost, *run, seed) for run in RUNS], ignore_index=True)
+        """Every run with one seed."""
+        rows = [self.run(pools, cost, *run, seed) for run in self.runs]
+        return pd.concat(rows, ignore_index=True)
 
     def run(
         self, pools: Any, cost: Any, method: str, encoding: str, option: str, seed: int
@@ -165,7 +168,7 @@ def main() -> None:
     options = parser.parse_args()
     for name, tasks in (("search", TASKS), ("search_pareto", (PARETO,))):
         path = OUTPUT / f"{name}.parquet"
-        for task in [Task.of(*task) for task in tasks]:
+        for task in [Task.of(*task, RUNS) for task in tasks]:
             rows, files = task.finished(options.cache), task.table.provenance["files"]
             recipe = "data/recipes/search_results.py"
             results = merge_results(path, rows, KEYS, recipe=recipe, files=files)

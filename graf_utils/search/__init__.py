@@ -8,8 +8,20 @@ options of every method: a restricted space, guided mutations, and a diverse sta
 from __future__ import annotations
 
 from graf_utils.search.candidates import Candidates, k_centre
+from graf_utils.search.comparison import Comparison, compare_evaluations, evaluations_needed
 from graf_utils.search.loop import STARTS, search
 from graf_utils.search.methods import METHODS
 from graf_utils.search.pareto import hypervolume, pareto_front
 
-__all__ = ["METHODS", "STARTS", "Candidates", "hypervolume", "k_centre", "pareto_front", "search"]
+__all__ = [
+    "METHODS",
+    "STARTS",
+    "Candidates",
+    "Comparison",
+    "compare_evaluations",
+    "evaluations_needed",
+    "hypervolume",
+    "k_centre",
+    "pareto_front",
+    "search",
+]
