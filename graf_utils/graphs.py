@@ -78,6 +78,9 @@ class GraphBatch:
     dead : tuple of str
         Labels that carry nothing, such as ``none`` in NAS-Bench-201. To GRAF they are labels like
         any other; no live path (`graf_utils.features.Flow`) goes over them.
+    ends : ndarray of shape (n_graphs,), integer, optional
+        Where graphs end at different nodes, such as chains of different lengths: the node at which
+        the paths of each end, instead of `output`.
 
     Raises
     ------
@@ -96,6 +99,7 @@ class GraphBatch:
     free: tuple[str, ...] = ()
     node_names: tuple[str, ...] = ()
     dead: tuple[str, ...] = ()
+    ends: NDArray[np.integer] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "operations", labels("operations", self.operations))
@@ -128,6 +132,14 @@ class GraphBatch:
                 f"dead={self.dead!r} must be a tuple of some of the operations {self.operations}, "
                 "such as ('none',)."
             )
+        if self.ends is not None:
+            ends = whole_array("ends", self.ends)
+            if ends.shape != (len(self),) or not ((ends >= 0) & (ends < self.n_nodes)).all():
+                raise ValueError(
+                    f"ends has shape {ends.shape}; it must hold one node of 0..{self.n_nodes - 1} "
+                    f"for each of {len(self)} graphs."
+                )
+            object.__setattr__(self, "ends", ends)
 
     def _checked_edges(self) -> NDArray[np.intp]:
         """The edge slots as an array of pairs of node numbers."""
@@ -227,7 +239,8 @@ class GraphBatch:
     def __getitem__(self, rows: slice | NDArray[Any]) -> GraphBatch:
         """Return the graphs of a slice, an index array or a mask, as a new batch."""
         node_ops = None if self.node_ops is None else self.node_ops[rows]
-        return replace(self, edge_ops=self.edge_ops[rows], node_ops=node_ops)
+        ends = None if self.ends is None else self.ends[rows]
+        return replace(self, edge_ops=self.edge_ops[rows], node_ops=node_ops, ends=ends)
 
     @property
     def source_ops(self) -> NDArray[np.integer]:

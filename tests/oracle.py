@@ -151,7 +151,7 @@ def flow_oracle(batch, row, sets, *, longest):
     graph = batch.to_networkx(row)
     ops = dict(graph.nodes(data="op"))
     counted = []
-    for path in live_paths(graph, batch):
+    for path in live_paths(graph, batch, row):
         if batch.node_ops is None:
             labels = [graph.edges[edge]["op"] for edge in pairwise(path)]
         else:
@@ -170,13 +170,14 @@ def flow_oracle(batch, row, sets, *, longest):
     return features
 
 
-def live_paths(graph, batch):
+def live_paths(graph, batch, row):
     """All input-output paths of one graph that go over no dead label, as lists of nodes."""
     ops = dict(graph.nodes(data="op"))
+    end = batch.output if batch.ends is None else int(batch.ends[row])
     for start in batch.inputs:
-        if start not in graph or batch.output not in graph:
+        if start not in graph or end not in graph:
             continue
-        for path in nx.all_simple_paths(graph, start, batch.output):
+        for path in nx.all_simple_paths(graph, start, end):
             labels = [ops[node] for node in path if ops[node]]
             labels += [graph.edges[edge].get("op") for edge in pairwise(path)]
             if not set(labels) & set(batch.dead):

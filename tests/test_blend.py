@@ -12,7 +12,14 @@ from sklearn.gaussian_process.kernels import Matern
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from graf_utils.predictors import BlendRegressor, make_predictor
-from graf_utils.predictors.blend import NormalScores, _Matern, _stretch, _tuned_process, _weights
+from graf_utils.predictors.blend import (
+    NormalScores,
+    Squash,
+    _Matern,
+    _stretch,
+    _tuned_process,
+    _weights,
+)
 
 FEW = {"n_rounds": 30}
 
@@ -26,8 +33,8 @@ def data():
     return X, y
 
 
-@parametrize_with_checks([BlendRegressor(n_rounds=3)])
-def test_it_is_a_regressor_of_scikit_learn(estimator, check):
+@parametrize_with_checks([BlendRegressor(n_rounds=3), Squash()])
+def test_it_is_an_estimator_of_scikit_learn(estimator, check):
     check(estimator)
 
 

@@ -108,6 +108,19 @@ def test_the_sweep_and_the_table_of_patterns_agree():
     np.testing.assert_array_equal(swept[1], looked_up[1])
 
 
+def test_a_chain_of_any_length_is_one_path():
+    """Codes of short chains are padded; what is there leads from the input to the end."""
+    space = TNB101Macro()
+    codes = space.enumerate()
+    flows = Flow(space).set_output(transform="pandas").fit_transform(codes)
+    assert (flows["live_paths"] == 1).all()
+    for group in ("doubling", "striding"):
+        layers = [space.operations.index(op) + 1 for op in space.groups[group]]
+        expected = np.isin(codes, layers).sum(axis=1)
+        for statistic in ("sum", "mean", "min", "max"):
+            np.testing.assert_array_equal(flows[f"flow_{statistic}[{group}]"], expected)
+
+
 # --- what flow must not depend on -----------------------------------------------------------------
 
 

@@ -73,8 +73,13 @@ def path_counts(batch: GraphBatch, inside: NDArray[np.bool_]) -> NDArray[np.floa
             moved = arriving * by_label[:, batch.edge_ops[:, slot]]
             reached[target][: len(arriving)] += arriving - moved
             reached[target][1 : len(arriving) + 1] += moved
-    counts = reached.get(batch.output, np.zeros((1, *shape)))
-    return counts.astype(np.float64)
+    if batch.ends is None:
+        return reached.get(batch.output, np.zeros((1, *shape))).astype(np.float64)
+    counts = np.zeros((_longest(batch) + 1, *shape))
+    for node in np.unique(batch.ends):
+        paths = reached.get(node, np.zeros((1, *shape)))
+        counts[: len(paths)] += np.where(batch.ends == node, paths, 0)
+    return counts
 
 
 def _sweep(batch: GraphBatch) -> Iterator[tuple[int, int, int, bool]]:
@@ -100,7 +105,9 @@ def _longest_paths(batch: GraphBatch) -> dict[int, int]:
 
 def _longest(batch: GraphBatch) -> int:
     """The most operations on an input-output path that the slots allow."""
-    return _longest_paths(batch).get(batch.output, 0)
+    longest = _longest_paths(batch)
+    ends = [batch.output] if batch.ends is None else longest
+    return max((longest.get(node, 0) for node in ends), default=0)
 
 
 def _number_of_paths(batch: GraphBatch) -> int:
@@ -320,7 +327,7 @@ def _swept(
 
 def _has_few_patterns(batch: GraphBatch) -> bool:
     """Whether all patterns of dead, outside and inside edges fit a table."""
-    plain = batch.node_ops is None and not batch.free
+    plain = batch.node_ops is None and batch.ends is None and not batch.free
     return plain and 3 ** len(batch.edges) <= _MAX_TABLE
 
 

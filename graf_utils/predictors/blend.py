@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_solve
 from scipy.stats import norm, rankdata
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, RegressorMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from sklearn.metrics.pairwise import euclidean_distances
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -27,7 +28,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from graf_utils.predictors.boosting import xgb
 from graf_utils.redundancy import distinct_columns
 
-__all__ = ["BlendRegressor", "NormalScores"]
+__all__ = ["BlendRegressor", "NormalScores", "Squash"]
 
 _TO_TUNE = 256  # networks that the kernel is tuned on: the cost grows with their cube
 
@@ -71,6 +72,64 @@ class NormalScores:
         return np.interp(scores, self._scores, self._y) + self._slope * beyond
 
 
+class Squash(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Draw in the tails of each column: arcsinh of its distance from the median, in MADs.
+
+    Proxies span many orders of magnitude, and a few of their values would rule all distances.
+    Columns whose median absolute deviation is 0 are measured in standard deviations.
+
+    Attributes
+    ----------
+    center_, scale_ : ndarray of shape (n_columns,)
+        Median, and median absolute deviation from it.
+    """
+
+    def fit(self, X: Any, y: Any = None) -> Squash:
+        """Learn center and scale.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_networks, n_columns)
+        y : ignored
+
+        Returns
+        -------
+        Squash
+
+        Raises
+        ------
+        ValueError
+            X is no matrix of finite numbers.
+        """
+        X = validate_data(self, X, dtype=np.float64)
+        self.center_ = np.median(X, axis=0)
+        deviation = np.median(np.abs(X - self.center_), axis=0)
+        spread = X.std(axis=0)
+        deviation = np.where(deviation > 0, deviation, spread)
+        self.scale_ = np.where(deviation > 0, deviation, 1.0)
+        return self
+
+    def transform(self, X: Any) -> NDArray[np.float64]:
+        """Squash columns.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_networks, n_columns)
+
+        Returns
+        -------
+        ndarray of shape (n_networks, n_columns)
+
+        Raises
+        ------
+        ValueError
+            X does not have the columns of `fit`, or is not finite.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=np.float64)
+        return np.arcsinh((X - self.center_) / self.scale_)
+
+
 class _Matern(Matern):
     """Matérn 3/2 whose distances to new networks are a matrix product: several times as fast."""
 
@@ -84,13 +143,13 @@ class _Matern(Matern):
 class BlendRegressor(RegressorMixin, BaseEstimator):
     """Weighted average of a Gaussian process and boosted trees.
 
-    Both see standardised columns and the ranks of the target on a normal scale, so that a few very
-    bad networks do not rule the fit. The trees are those of `graf_xgb`, fewer and shallower. For
-    the process (Matérn 3/2) each column is stretched by its weight: the square root of a mean of
-    its squared correlation with the target, which can be told from few networks, and of what it
-    gains the trees, which needs many. This is what a kernel with a length scale for each column
-    would learn, without its hundreds of parameters: many columns that say little no longer dilute a
-    few that say much.
+    Both see standardised columns without long tails (`Squash`) and the ranks of the target on a
+    normal scale (`NormalScores`), so that a few very bad networks do not rule the fit. The trees
+    are those of `graf_xgb`, fewer and shallower. For the process (Matérn 3/2) each column is
+    stretched by its weight: the square root of a mean of its squared correlation with the target,
+    which can be told from few networks, and of what it gains the trees, which needs many. This is
+    what a kernel with a length scale for each column would learn, without its hundreds of
+    parameters: many columns that say little no longer dilute a few that say much.
 
     Parameters
     ----------
@@ -174,7 +233,7 @@ class BlendRegressor(RegressorMixin, BaseEstimator):
         self.columns_ = distinct_columns(X)
         if not len(self.columns_):  # nothing to tell networks apart by
             self.columns_ = np.array([0])
-        self.scaler_ = StandardScaler()
+        self.scaler_ = make_pipeline(Squash(), StandardScaler())
         X, z = self.scaler_.fit_transform(X[:, self.columns_]), self.target_.scores
         self.trees_ = _boosting(self.n_rounds, seed).fit(X, z)
         self.weights_ = _weights(X, z, _gains(self.trees_, X.shape[1]), self.few)

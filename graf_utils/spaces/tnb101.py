@@ -211,4 +211,5 @@ class TNB101Macro(SearchSpace):
         """
         codes = self.to_codes(architectures)
         steps = [(i, i + 1) for i in range(6)]
-        return {"": GraphBatch(self.operations, 7, steps, np.where(codes > 0, codes - 1, codes))}
+        ops, lengths = np.where(codes > 0, codes - 1, codes), (codes > 0).sum(axis=1)
+        return {"": GraphBatch(self.operations, 7, steps, ops, ends=lengths)}
