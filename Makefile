@@ -75,6 +75,8 @@ paper: $(STAMP) ## recompute data/results from the paper's tables (about four ho
 	OMP_NUM_THREADS=1 $(BIN)/python data/recipes/flow_bars.py
 	OMP_NUM_THREADS=1 $(BIN)/python data/recipes/flow_ablation.py
 	OMP_NUM_THREADS=1 $(BIN)/python data/recipes/candidate_results.py
+	$(BIN)/python data/recipes/flow_ceiling.py
+	OMP_NUM_THREADS=1 $(BIN)/python data/recipes/flow_importances.py
 	$(BIN)/python data/recipes/readme_figure.py
 
 lab: $(STAMP) ## open the chapters in JupyterLab

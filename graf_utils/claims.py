@@ -1,4 +1,4 @@
-"""The claims ledger: what the paper says, what we find, and the verdict.
+"""The claims ledger: what the paper says, what we find, and the verdict; and claims of our own.
 
 A chapter keeps one `Ledger` and calls `Ledger.check` for each claim. The result shows itself as a
 box on the page; during a build it is also written to the ledger that the scoreboard reads. A claim
@@ -24,6 +24,7 @@ from graf_utils import _checks, _files
 from graf_utils._statistics import NORMAL_95
 
 __all__ = [
+    "KINDS",
     "VERDICTS",
     "Claim",
     "Ledger",
@@ -37,9 +38,13 @@ __all__ = [
 VERDICTS = ("holds", "holds in part", "fails", "cannot be tested here")
 HOLDS, IN_PART, FAILS, UNTESTED = VERDICTS
 
+KINDS = {"paper": ("Claim", "Paper"), "ours": ("Our claim", "Published")}
+"""Whose claim it is, and how the box calls it and the figures that ours are compared with."""
+
 _CSS = dict(zip(VERDICTS, ("holds", "partly", "fails", "untested"), strict=True))
 _COLUMNS = [
     "chapter", "id", "claim", "where", "paper", "ours", "tolerance", "verdict", "missed", "reason",
+    "kind",
 ]  # fmt: skip
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _BINARY = 5e-13  # half a unit of the twelfth decimal forgives .845 + .002 != .847 in binary
@@ -61,6 +66,8 @@ class Claim:
         The parts that do not hold.
     reason : str
         Why the tolerance is what it is, or why the claim cannot be tested.
+    kind : str
+        One of `KINDS`.
     """
 
     id: str
@@ -72,10 +79,12 @@ class Claim:
     verdict: str
     missed: str
     reason: str
+    kind: str = "paper"
 
     def _repr_html_(self) -> str:
+        claim, published = KINDS[self.kind]
         facts = {
-            "Paper": self.paper,
+            published: self.paper,
             "Here": self.ours,
             "Tolerance": self.tolerance,
             "Missed": self.missed,
@@ -86,7 +95,7 @@ class Claim:
         note = f'<p class="claim-reason">{html.escape(self.reason)}</p>' if self.reason else ""
         return (
             f'<div class="claim-box {_CSS[self.verdict]}" id="claim-{html.escape(self.id)}">'
-            f'<p class="claim-text"><strong>Claim.</strong> {html.escape(self.claim)} '
+            f'<p class="claim-text"><strong>{claim}.</strong> {html.escape(self.claim)} '
             f'<span class="claim-where">({html.escape(self.where)})</span></p>'
             f'<dl>{listed}</dl><p class="verdict">Verdict: {self.verdict}</p>{note}</div>'
         )
@@ -109,6 +118,7 @@ def check(
     decisive: Any = (),
     reason: str = "",
     digits: int = 3,
+    kind: str = "paper",
 ) -> Claim:
     """Compare the paper's figures with ours, or parts of a statement with the facts.
 
@@ -139,6 +149,9 @@ def check(
         Why the tolerance is what it is, or why the claim cannot be tested.
     digits : int
         Decimals shown.
+    kind : {"paper", "ours"}
+        Whose claim it is. One of this book is no part of the question whether the paper
+        reproduces: `paper` then holds the published figures that ours are compared with.
 
     Returns
     -------
@@ -163,6 +176,7 @@ def check(
     'by 0.001'
     """
     _check_texts(id=id, claim=claim, where=where, reason=reason)
+    _checks.choice("kind", kind, KINDS)
     (digits,) = _checks.whole_numbers("digits", digits, 0, 15, "decimals")
     widths = (tolerance, precision, standard_error)
     if holds is not None:
@@ -175,7 +189,7 @@ def check(
         raise ValueError(f"claim {id!r}: nothing to compare. Pass ours, holds, or the reason.")
     verdict = _verdict(id, parts, decisive) if parts else UNTESTED
     figures = _shown(id, "paper", paper, digits), _shown(id, "ours", ours, digits)
-    return Claim(id, claim, where, *figures, margin, verdict, missed, reason)
+    return Claim(id, claim, where, *figures, margin, verdict, missed, reason, kind)
 
 
 def _compare_words(id: str, holds: Any, widths: tuple) -> tuple[dict[Any, bool], str, str]:
@@ -504,6 +518,7 @@ def _read_file(file: Path) -> list[dict[str, str]]:
         and set(row) == set(_COLUMNS)
         and all(isinstance(text, str) for text in row.values())
         and row["verdict"] in VERDICTS
+        and row["kind"] in KINDS
         and row["chapter"] == file.stem
         and row["id"]
         for row in rows
@@ -566,7 +581,7 @@ def board_html(ledger: Any, titles: Mapping[str, str]) -> str:
     str
         Every claim links to its box in the chapter; all text is escaped.
     """
-    names = ("claim", "paper", "ours", "verdict", "reason")
+    names = ("claim", "published", "ours", "verdict", "reason")
     header = "".join(f"<th>{name}</th>" for name in names)
     parts = []
     for chapter, part in ledger.groupby("chapter", sort=False):
@@ -584,8 +599,9 @@ def _board_row(row: Mapping[str, str]) -> str:
     text = {name: html.escape(value) for name, value in row.items()}
     address = f"{quote(row['chapter'])}.html#claim-{quote(row['id'], safe='')}"
     missed = f"Missed: {text['missed']}. " if row["missed"] else ""
+    whose = "our claim; " if row["kind"] == "ours" else ""
     cells = (
-        f'<a href="{address}">{text["claim"]}</a><br><small>{text["where"]}</small>',
+        f'<a href="{address}">{text["claim"]}</a><br><small>{whose}{text["where"]}</small>',
         _one_per_line(row["paper"]),
         f"{_one_per_line(row['ours'])}<br><small>{text['tolerance']}</small>",
         text["verdict"],

@@ -180,6 +180,23 @@ def test_the_board_has_one_figure_per_line(tmp_path):
     assert page.count("a&lt;: 1.000<br>b: 2.000<") == 2
 
 
+def test_a_claim_of_ours_is_called_so_wherever_it_is_shown(tmp_path):
+    ledger = Ledger("03_chapter", tmp_path)
+    figures = {"where": "table 1", "paper": 0.8, "ours": 0.9, "holds": True}
+    theirs, own = (ledger.check(k, f"{k} claims", kind=k, **figures) for k in ("paper", "ours"))
+    box = own._repr_html_()
+    assert "<strong>Our claim.</strong>" in box
+    assert "<dt>Published</dt><dd>0.800</dd>" in box
+    assert "Paper" not in box
+    assert "<strong>Claim.</strong>" in theirs._repr_html_()
+    assert "<dt>Paper</dt><dd>0.800</dd>" in theirs._repr_html_()
+    frame = read_ledger(tmp_path)
+    assert frame["kind"].tolist() == ["paper", "ours"]
+    (_, first, second) = board_html(frame, {}).split("<tr>")[1:]
+    assert "our claim; table 1" in second
+    assert "our claim" not in first
+
+
 @pytest.mark.parametrize(
     ("ours", "options", "verdict", "shown"),
     [  # half of 0.01, and 1.96 * 0.01, and their sum
@@ -248,6 +265,7 @@ def test_what_cannot_be_tested_needs_a_reason():
         ({"ours": 1.0, "paper": 1.0, "tolerance": "0.1"}, "must be a finite number"),
         ({"ours": 1.0, "paper": 1.0, "standard_error": math.nan}, "One seed has no spread"),
         ({"ours": 1.0, "paper": 1.0, "tolerance": 0.1, "precision": 0.1}, "not both"),
+        ({"holds": True, "kind": "our"}, "kind='our'.*Did you mean 'ours'"),
     ],
 )
 def test_bad_arguments(arguments, words):
@@ -327,6 +345,7 @@ def test_a_ledger_stays_in_its_folder(tmp_path, chapter):
         ("verdict", "hold"),
         ("chapter", "../other"),
         ("paper", 7),
+        ("kind", "theirs"),
     ],
 )
 def test_a_damaged_ledger_is_an_error_with_a_remedy(tmp_path, text):
