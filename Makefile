@@ -83,7 +83,7 @@ lab: $(STAMP) ## open the chapters in JupyterLab
 	$(BIN)/python -m jupyterlab notebooks
 
 strip: $(STAMP) ## remove outputs and execution counts from the notebooks
-	$(BIN)/python -m nbstripout --extra-keys metadata.language_info.version notebooks/*.ipynb
+	$(BIN)/python -m nbstripout --keep-id --extra-keys metadata.language_info.version notebooks/*.ipynb
 
 screenshots: $(STAMP) ## pictures of every page, two widths, light and dark, into _build/screenshots
 	$(BIN)/python tests/screenshots.py _build/screenshots

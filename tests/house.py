@@ -24,7 +24,7 @@ FLOORS = (
     ("graphs",),
     ("spaces",),
     ("table", "redundancy", "registry", "networks"),
-    ("datasets", "features", "proxies", "results", "fashion_mnist"),
+    ("datasets", "features", "proxies", "results", "fashion_mnist", "path_encoding"),
     ("encodings", "scoring", "correlations", "metrics", "ceiling"),
     ("predictors",),
     ("evaluation", "paired"),

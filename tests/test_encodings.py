@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graf_utils import encodings
 from graf_utils.datasets import load_table
-from graf_utils.encodings import ENCODINGS, _paths_by_length, encode, path_encoding
+from graf_utils.encodings import ENCODINGS, encode, path_encoding
 from graf_utils.graphs import GraphBatch
+from graf_utils.path_encoding import _paths_by_length
 from graf_utils.spaces import NB201, get_space
 from graf_utils.table import Table
 
@@ -273,7 +273,7 @@ def test_the_size_that_is_refused_is_the_size_that_would_be_made(name, monkeypat
     for batch in space.graph_batch(space.sample(3, random_state=0)).values():
         width = path_encoding(batch, space.inputs).shape[1]
         with monkeypatch.context() as patch:
-            patch.setattr(encodings, "_MOST_BYTES", 0)
+            patch.setattr("graf_utils.path_encoding._MOST_BYTES", 0)
             with pytest.raises(ValueError, match=f"would have {width:,} columns of 3 rows"):
                 path_encoding(batch, space.inputs)
 

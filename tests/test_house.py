@@ -41,6 +41,7 @@ SHARED_STRINGS: dict[tuple[str, str], str] = {
     ("datasets", "zen"): "a key of the records in NASLib's zipped files",
     ("evaluation", "predictor"): "a column of the results",
     ("explain", "predictor"): "a column of the results",
+    ("path_encoding", "path"): "what the names of its columns begin with",
     ("plots", "kendall_tau"): "a column of the results, written out on an axis",
     ("plots", "plain"): "an operation of the macro space, by which lines are styled",
     ("plots", "op_count"): "read aloud as 'count' on an axis",
