@@ -81,8 +81,8 @@ ENCODING_STYLES = {
     "flops": Look("FLOPs", ORANGE, "1", (0, (1, 2))),
     "params": Look("parameters", GREY, "2", (0, (3, 3))),
     "flow": Look("flow", ORANGE, "h", (0, (5, 2))),
-    "graf+flow": Look("GRAF + flow", RED, ">", (0, (12, 2))),
-    "zcp+flow": Look("ZCP + flow", GREEN, "<", (0, (8, 2, 2, 2))),
+    "graf+flow": Look("GRAF + flow", GREEN, ">", (0, (12, 2))),
+    "zcp+flow": Look("ZCP + flow", RED, "<", (0, (8, 2, 2, 2))),
     "zcp+graf+flow": Look("ZCP + GRAF + flow", BLACK, "d", (0, (14, 2, 2, 2))),
 }
 """The look of each encoding of the book, by its name."""
