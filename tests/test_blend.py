@@ -86,6 +86,17 @@ def test_the_same_seed_gives_the_same_numbers(data):
     assert (BlendRegressor(random_state=1, **FEW).fit(X[:300], y[:300]).predict(X) != one).any()
 
 
+def test_tails_are_drawn_in_and_the_order_stays():
+    X = np.array(
+        [[-1e8, 3.0, 1.0], [1.0, 3.0, 1.0], [2.0, 3.0, 1.0], [3.0, 3.0, 9.0], [1e6, 3.0, 1.0]]
+    )
+    squashed = Squash().fit_transform(X)
+    assert (np.argsort(squashed[:, 0]) == np.argsort(X[:, 0])).all()
+    assert np.abs(squashed[:, 0]).max() < 20
+    assert (squashed[:, 1] == 0).all()  # a constant column
+    assert squashed[3, 2] > squashed[0, 2]  # most of the column is equal: no MAD to measure in
+
+
 # --- the scale of the target ----------------------------------------------------------------------
 
 

@@ -280,6 +280,15 @@ def test_a_dead_label_must_be_an_operation():
         GraphBatch(("none",), 2, [(0, 1)], [[0]], dead="none")
 
 
+def test_ends_must_be_a_node_per_graph():
+    for ends in ([2], [0, 1], [[1]]):
+        with pytest.raises(ValueError, match="one node of 0..1 for each of 1 graphs"):
+            GraphBatch(("a",), 2, [(0, 1)], [[0]], ends=ends)
+    batch = GraphBatch(("a",), 3, [(0, 1), (1, 2)], [[0, 0], [0, ABSENT]], ends=[2, 1])
+    assert batch[1:].ends.tolist() == [1]
+    assert path_counts(batch, np.array([[True]]))[:, 0].T.tolist() == [[0, 0, 1], [0, 1, 0]]
+
+
 def main(n_draws):
     """Compare so many architectures of all spaces, and NAS-Bench-201 as a whole."""
     per_space = -(-n_draws // len(SPACES))
