@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graf_utils.features import GRAF
+from graf_utils.features import GRAF, Flow
 from graf_utils.spaces import get_space
 
 PAGE = Path(__file__).resolve().parent.parent / "book" / "definition.md"
@@ -24,7 +24,7 @@ def tables():
     return [*found, rows[2:]] if rows else found
 
 
-SPACES, SIZES, EXAMPLES = tables()
+SPACES, SIZES, EXAMPLES, FLOW_SETS, FLOW_EXAMPLES = tables()
 
 
 @pytest.mark.parametrize(("space", "architecture", "feature", "paper", "allowed"), EXAMPLES)
@@ -55,3 +55,16 @@ def test_operations_are_named_with_their_numbers():
         listed = re.findall(r"(\d) ([^\s,(]+)", operations.replace("`", ""))
         numbers = range(space.first_id, space.first_id + len(space.operations))
         assert listed == [(str(i), op) for i, op in zip(numbers, space.operations, strict=True)]
+
+
+@pytest.mark.parametrize(("space", "groups", "features"), FLOW_SETS)
+def test_groups_and_sizes_of_flow(space, groups, features):
+    space = get_space(space)
+    assert groups.replace("`", "").split(", ") == list(space.groups)
+    assert len(Flow(space).get_feature_names_out()) == int(features)
+
+
+@pytest.mark.parametrize(("space", "architecture", "feature", "value"), FLOW_EXAMPLES)
+def test_worked_examples_of_flow(space, architecture, feature, value):
+    flow = Flow(space).set_output(transform="pandas").transform([architecture])
+    assert flow[feature].item() == float(value)
