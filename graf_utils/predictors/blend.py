@@ -169,7 +169,7 @@ class BlendRegressor(RegressorMixin, BaseEstimator):
         Columns seen by `fit`.
     columns_ : ndarray of int
         Columns that are neither constant nor a copy of an earlier one in the training networks.
-    weights_ : ndarray of shape (len(columns_),)
+    weights_ : ndarray of shape (n_kept_columns,)
         How much each of them matters to the process.
 
     Notes
