@@ -59,7 +59,7 @@ def stands_ahead(path, label):
 def oracle(batch, row):
     """All candidates of one graph, as a dict name -> value."""
     graph = batch.to_networkx(row)
-    nodes = list(live_paths(graph, batch))
+    nodes = list(live_paths(graph, batch, row))
     paths = [read(batch, graph, path) for path in nodes]
     weights = [0.5 ** len(path) for path in paths]
     depth = sum(w * len(path) for w, path in zip(weights, paths, strict=True))

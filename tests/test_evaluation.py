@@ -268,7 +268,7 @@ def test_a_predictor_that_returns_nan_is_an_error(table):
 
 
 def test_predictors_by_name_are_the_papers():
-    assert set(PREDICTORS) == {"rf", "xgb", "xgb+", "graf-xgb"}
+    assert set(PREDICTORS) == {"rf", "xgb", "xgb+", "graf-xgb", "blend"}
     assert make_predictor("rf").get_params() == RandomForestRegressor(random_state=42).get_params()
     tuned = make_predictor("xgb+").get_params()
     assert (tuned["n_estimators"], tuned["learning_rate"]) == (10_000, 0.01)
@@ -298,7 +298,8 @@ def quick(predictor):
     """Few trees, of the same kind."""
     model = make_predictor(predictor)
     step = "xgbregressor__" if predictor == "graf-xgb" else ""
-    return model.set_params(**{f"{step}n_estimators": 5})
+    name = f"{step}n_estimators"
+    return model.set_params(**{name if name in model.get_params() else "n_rounds": 5})
 
 
 @pytest.mark.parametrize("predictor", PREDICTORS)
@@ -326,9 +327,9 @@ def test_frames_through_pipelines_searches_and_cross_validation(small, predictor
     assert list(pipeline[-1].feature_names_in_) == list(X)
     graf = make_pipeline(GRAF(SPACE).set_output(transform="pandas"), model)
     assert graf.fit(small, y).predict(small).shape == (120,)
-    depth = "xgbregressor__max_depth" if predictor == "graf-xgb" else "max_depth"
-    search = GridSearchCV(model, {depth: [2, 3]}, cv=2).fit(X, y)
-    assert search.best_params_[depth] in (2, 3)
+    tuned = {"graf-xgb": "xgbregressor__max_depth", "blend": "n_rounds"}.get(predictor, "max_depth")
+    search = GridSearchCV(model, {tuned: [2, 3]}, cv=2).fit(X, y)
+    assert search.best_params_[tuned] in (2, 3)
     scores = cross_validate(model, X, y, cv=2)["test_score"]
     assert scores.tolist() == cross_validate(model, X.to_numpy(), y, cv=2)["test_score"].tolist()
 
