@@ -52,7 +52,7 @@ def test_the_code_of_the_readme_runs(capsys):
     for block in blocks:
         exec(block.replace("range(10)", "range(2)"), names)
     shown = capsys.readouterr().out
-    for word in ("one-hot", "graf-xgb", "train_size"):
+    for word in ("one-hot", "blend", "train_size"):
         assert word in shown
 
 
