@@ -21,8 +21,9 @@ import pandas as pd
 
 from graf_utils.datasets import load_table
 from graf_utils.encodings import encode
-from graf_utils.evaluation import SETTING, TRAIN_SIZES, evaluate
+from graf_utils.evaluation import FIT, TRAIN_SIZES, evaluate
 from graf_utils.features import GRAF, Flow, feature_family, path_counts
+from graf_utils.features.flow import default_sets
 from graf_utils.graphs import ABSENT, GraphBatch
 from graf_utils.results import merge_results
 from graf_utils.spaces import CellSpace
@@ -45,10 +46,12 @@ def flow(table: Table, **options: Any) -> pd.DataFrame:
 
 def sets_of(table: Table, *, single: bool = True, groups: bool = True, skip: bool = True) -> Any:
     """Some of the sets of operations that flow asks about."""
-    dead = table.space.graph_batch(table.codes[:1])[""].dead
-    sets = {op: [op] for op in table.space.operations if op not in dead} if single else {}
-    sets |= dict(table.space.groups) if groups else {}
-    return {name: ops for name, ops in sets.items() if skip or SKIP not in ops}
+    sets = {}
+    for name, operations in default_sets(table.space).items():
+        is_wanted = groups if name in table.space.groups else single
+        if is_wanted and (skip or SKIP not in operations):
+            sets[name] = operations
+    return sets
 
 
 @feature_family([f"{small}+{large}" for small in range(4) for large in range(4)])
@@ -177,7 +180,7 @@ def main() -> None:
             cache=options.cache, progress=False,
         )  # fmt: skip
         facts = {"recipe": "data/recipes/flow_ablation.py", "files": table.provenance["files"]}
-        results = merge_results(OUTPUT, fits, [*SETTING, "data_seed"], **facts)
+        results = merge_results(OUTPUT, fits, FIT, **facts)
         print(f"{OUTPUT}: {len(results):,} fits", flush=True)
 
 

@@ -48,7 +48,7 @@ class GraphTransformer(TransformerMixin, BaseEstimator):
     """A scikit-learn transformer from architectures to columns of numbers.
 
     A subclass has the parameters `space`, `drop_redundant`, `dtype` and `chunk_size`, and defines
-    `_names`, the names of all columns, and `_fill`, which computes them.
+    `_plan`, which reads the parameters, and `_fill`, which computes the columns.
     """
 
     space: str | SearchSpace
@@ -57,11 +57,11 @@ class GraphTransformer(TransformerMixin, BaseEstimator):
     chunk_size: int | None
 
     @abstractmethod
-    def _names(self) -> list[str]:
-        """Names of all columns; raises if a parameter is wrong."""
+    def _plan(self) -> tuple[list[str], Any]:
+        """Names of all columns, and what `_fill` computes; raises if a parameter is wrong."""
 
     @abstractmethod
-    def _fill(self, batches: dict[str, GraphBatch], features: NDArray[Any]) -> None:
+    def _fill(self, plan: Any, batches: dict[str, GraphBatch], features: NDArray[Any]) -> None:
         """Write all columns into an array of shape (n_columns, n_architectures)."""
 
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -179,7 +179,7 @@ class GraphTransformer(TransformerMixin, BaseEstimator):
         ValueError
             An argument of the transformer is wrong.
         """
-        names = np.array(self._names(), dtype=object)
+        names = np.array(self._plan()[0], dtype=object)
         kept = self._kept()
         return names if kept is None else names[kept]
 
@@ -246,16 +246,17 @@ class GraphTransformer(TransformerMixin, BaseEstimator):
 
     def _compute(self, X: Any) -> NDArray[Any]:
         """All columns of all architectures."""
-        n_columns, batches = len(self._names()), self._batches(X)
+        names, plan = self._plan()
+        batches = self._batches(X)
         n = len(next(iter(batches.values())))
-        size = n_columns * n * self._dtype().itemsize
+        size = len(names) * n * self._dtype().itemsize
         if size > _MAX_BYTES:
             raise ValueError(
-                f"{n_columns:,} features of {n:,} architectures take {size / 2**30:,.0f} GiB. "
+                f"{len(names):,} features of {n:,} architectures take {size / 2**30:,.0f} GiB. "
                 "Compute them in parts with transform_chunks, or name fewer of them."
             )
-        features = np.empty((n_columns, n), dtype=self._dtype())  # columns are contiguous
-        self._fill(batches, features)
+        features = np.empty((len(names), n), dtype=self._dtype())  # columns are contiguous
+        self._fill(plan, batches, features)
         return features.T
 
     def _stored(self, values: NDArray[Any], what: str) -> NDArray[Any]:

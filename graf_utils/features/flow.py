@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from graf_utils._checks import nearest
+from graf_utils._checks import choice, nearest
 from graf_utils.features.base import GraphTransformer, chunks
 from graf_utils.graphs import ABSENT, GraphBatch
 from graf_utils.spaces import SearchSpace, get_space
 
-__all__ = ["STATISTICS", "Flow", "path_counts"]
+__all__ = ["STATISTICS", "Flow", "default_sets", "path_counts"]
 
 STATISTICS = ("sum", "mean", "std", "min", "max", "histogram")
 """What `Flow` says about the number of operations on a live path."""
@@ -144,6 +144,23 @@ def _rows(counts: NDArray[np.float64], statistics: Sequence[str]) -> NDArray[np.
     return np.concatenate(parts, axis=1, dtype=np.float64)
 
 
+def default_sets(space: SearchSpace) -> dict[str, tuple[str, ...]]:
+    """Return the sets of operations that `Flow` asks about unless it is given others.
+
+    Parameters
+    ----------
+    space : SearchSpace
+
+    Returns
+    -------
+    dict of str to tuple of str
+        Each operation that is not dead by itself, and the groups of the space.
+    """
+    dead = {label for batch in _no_graphs(space).values() for label in batch.dead}
+    live = [op for op in space.operations if op not in space.free and op not in dead]
+    return {op: (op,) for op in live} | dict(space.groups)
+
+
 class Flow(GraphTransformer):
     """Flow features: the operations on the live paths, as a scikit-learn transformer.
 
@@ -214,29 +231,20 @@ class Flow(GraphTransformer):
         self.dtype = dtype
         self.chunk_size = chunk_size
 
-    def _graphs(self) -> dict[str, GraphBatch]:
-        """Graphs of no architecture, one batch per cell: wiring and labels of the space."""
-        space = get_space(self.space)
-        example = space.graph_batch([space._example()])
-        return {cell: batch[:0] for cell, batch in example.items()}
-
     def _sets(self) -> dict[str, tuple[str, ...]]:
         """The sets of operations by name."""
         space = get_space(self.space)
-        if self.sets is None:
-            dead = {label for batch in self._graphs().values() for label in batch.dead}
-            live = [op for op in space.operations if op not in space.free and op not in dead]
-            return {op: (op,) for op in live} | dict(space.groups)
-        if not isinstance(self.sets, Mapping) or not self.sets:
+        sets = default_sets(space) if self.sets is None else self.sets
+        if not isinstance(sets, Mapping) or not sets:
             raise ValueError(
-                f"sets={self.sets!r} must map at least one name to operations. Write "
+                f"sets={sets!r} must map at least one name to operations. Write "
                 "sets={'name': ['operation', ...]}."
             )
-        for name, members in self.sets.items():
+        for name, members in sets.items():
             _check_set(name, members, space)
-        return {name: tuple(members) for name, members in self.sets.items()}
+        return {name: tuple(members) for name, members in sets.items()}
 
-    def _chosen(self) -> list[str]:
+    def _chosen(self) -> tuple[str, ...]:
         """The statistics asked for, in the order of `STATISTICS`."""
         chosen = STATISTICS if self.statistics is None else self.statistics
         if isinstance(chosen, str) or not isinstance(chosen, Sequence) or not chosen:
@@ -244,33 +252,29 @@ class Flow(GraphTransformer):
                 f"statistics={chosen!r} is not a list of names. Write statistics=['mean'], with "
                 f"some of {list(STATISTICS)}."
             )
-        unknown = [name for name in chosen if name not in STATISTICS]
-        if unknown:
-            raise ValueError(
-                f"statistics={list(chosen)}: {unknown[0]!r} is unknown; it must be one of "
-                f"{list(STATISTICS)}.{nearest(unknown[0], STATISTICS)}"
-            )
+        for name in chosen:
+            choice("statistics", name, STATISTICS)
         if self._dtype().kind in "iub" and set(chosen) & {"mean", "std"}:
             raise ValueError(
                 f"dtype={self.dtype!r} cannot hold mean and std, which are fractions. Use a float "
                 "dtype, or statistics without them."
             )
-        return [name for name in STATISTICS if name in chosen]
+        return tuple(name for name in STATISTICS if name in chosen)
 
-    def _names(self) -> list[str]:
+    def _plan(self) -> tuple[list[str], tuple[list[tuple[str, ...]], tuple[str, ...]]]:
         sets, chosen = self._sets(), self._chosen()
         names = []
-        for cell, batch in self._graphs().items():
+        for cell, batch in _no_graphs(get_space(self.space)).items():
             prefix = f"{cell}." if cell else ""
             counted = range(min(_longest(batch), _MAX_COUNT) + 1)
             histogram = [f"n{k}" for k in counted if "histogram" in chosen]
             columns = [name for name in chosen if name != "histogram"] + histogram
             names.append(f"{prefix}live_paths")
             names += [f"{prefix}flow_{column}[{name}]" for name in sets for column in columns]
-        return names
+        return names, (list(sets.values()), chosen)
 
-    def _fill(self, batches: dict[str, GraphBatch], features: NDArray[Any]) -> None:
-        sets, chosen = list(self._sets().values()), tuple(self._chosen())
+    def _fill(self, plan: Any, batches: dict[str, GraphBatch], features: NDArray[Any]) -> None:
+        sets, chosen = plan
         offset = 0
         for batch in batches.values():
             inside = np.array([[op in members for op in batch.operations] for members in sets])
@@ -285,6 +289,12 @@ class Flow(GraphTransformer):
                 flat = values.reshape(n_columns, -1)
                 features[place, rows] = self._stored(flat, "the flow features")
             offset += 1 + n_columns
+
+
+def _no_graphs(space: SearchSpace) -> dict[str, GraphBatch]:
+    """Graphs of no architecture, one batch per cell: wiring and labels of the space."""
+    example = space.graph_batch([space._example()])
+    return {cell: batch[:0] for cell, batch in example.items()}
 
 
 def _check_set(name: Any, members: Any, space: SearchSpace) -> None:

@@ -238,11 +238,13 @@ class GRAF(GraphTransformer):
             )
         return _layout(space, families, _operations(space, self.operations))
 
-    def _names(self) -> list[str]:
-        return [column.name for column in self._columns()]
-
-    def _fill(self, batches: dict[str, GraphBatch], features: NDArray[Any]) -> None:
+    def _plan(self) -> tuple[list[str], list[_Column]]:
         columns = self._columns()
+        return [column.name for column in columns], columns
+
+    def _fill(
+        self, columns: list[_Column], batches: dict[str, GraphBatch], features: NDArray[Any]
+    ) -> None:
         for cell, batch in batches.items():
             of_cell = [j for j, column in enumerate(columns) if column.cell == cell]
             looked_up = []
