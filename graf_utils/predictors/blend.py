@@ -262,8 +262,9 @@ class BlendRegressor(RegressorMixin, BaseEstimator):
             X does not have the columns of `fit`, or is not finite.
         """
         if not return_std:
-            scores = self._mean(self._columns(X))
-            return self.target_.inverse(scores)
+            X = self._columns(X)
+            process = self.process_.predict(X * self.weights_)
+            return self.target_.inverse(self._blended(process, X))
         median, low, high = self.predict_quantiles(X, [0.5, norm.cdf(-1), norm.cdf(1)]).T
         return median, (high - low) / 2
 
@@ -296,9 +297,9 @@ class BlendRegressor(RegressorMixin, BaseEstimator):
                 "[0.1, 0.9]."
             )
         X = self._columns(X)
-        _, std = self.process_.predict(X * self.weights_, return_std=True)
+        process, std = self.process_.predict(X * self.weights_, return_std=True)
         spread = np.outer(self.stretch_ * std, norm.ppf(levels))
-        return self.target_.inverse(self._mean(X)[:, None] + spread)
+        return self.target_.inverse(self._blended(process, X)[:, None] + spread)
 
     def _columns(self, X: Any) -> NDArray[np.float64]:
         """Checked, standardised columns."""
@@ -306,9 +307,8 @@ class BlendRegressor(RegressorMixin, BaseEstimator):
         X = validate_data(self, X, reset=False, dtype=np.float64)
         return self.scaler_.transform(X[:, self.columns_])
 
-    def _mean(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Average of the two on the normal scale."""
-        process = self.process_.predict(X * self.weights_)
+    def _blended(self, process: NDArray[np.float64], X: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Average, on the normal scale, of what the process says and what the trees say."""
         return self.share * process + (1 - self.share) * self.trees_.predict(X)
 
 
