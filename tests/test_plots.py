@@ -158,6 +158,17 @@ def lab(rgb):
     return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
 
 
+@pytest.mark.parametrize("tau", [0.5, 0.95])
+def test_a_ceiling_is_a_line_with_room_above_it(tau):
+    _, ax = plt.subplots()
+    ax.set_ylim(0.3, 0.9)
+    plots.draw_ceiling(ax, tau)
+    (line,) = ax.lines
+    assert set(line.get_ydata()) == {tau}
+    assert line.get_label() == "twins (ceiling)"
+    assert ax.get_ylim()[1] == max(0.9, tau + 0.01)
+
+
 class TestTauCurves:
     def test_the_means_and_intervals_are_drawn(self):
         frame = fits()

@@ -34,8 +34,7 @@ def main() -> None:
     (ceiling,) = ceilings.loc[is_paper, "kendall_tau"]
     figure, ax = plt.subplots(figsize=(5.6, 4.2))
     plots.tau_curves(pd.concat([forest, blend]).reset_index(), ax=ax)
-    ax.axhline(ceiling, color="grey", linestyle=(0, (2, 2)), label="twins (ceiling)")
-    ax.set_ylim(top=max(ax.get_ylim()[1], ceiling + 0.01))
+    plots.draw_ceiling(ax, ceiling)
     ax.set_title("NAS-Bench-201, CIFAR-10 accuracy")
     plots.legend_below(ax)
     with replacing(OUTPUT) as part:

@@ -9,6 +9,7 @@ is refused. What only one chapter draws stands in that chapter.
 from graf_utils.plots.cells import draw_cell, feature_label
 from graf_utils.plots.features import correlation_map, relation
 from graf_utils.plots.results import (
+    draw_ceiling,
     mean_interval,
     median_band,
     number_map,
@@ -49,6 +50,7 @@ __all__ = [
     "YELLOW",
     "Look",
     "correlation_map",
+    "draw_ceiling",
     "draw_cell",
     "feature_label",
     "legend_below",

@@ -145,6 +145,20 @@ def tau_curves(
     return ax
 
 
+def draw_ceiling(ax: Axes, tau: float) -> None:
+    """Draw how well twins predict each other as a grey line, with room above it.
+
+    Parameters
+    ----------
+    ax : Axes
+        From `tau_curves`.
+    tau : float
+        From `graf_utils.ceiling.twin_ceiling`.
+    """
+    ax.axhline(tau, color="grey", linestyle=(0, (2, 2)), label="twins (ceiling)")
+    ax.set_ylim(top=max(ax.get_ylim()[1], tau + 0.01))
+
+
 def target_dots(
     results: pd.DataFrame,
     order: Sequence[str] | None = None,
