@@ -34,7 +34,7 @@ from graf_utils.metrics import Metric, make_metrics, measure
 from graf_utils.predictors import make_predictor
 from graf_utils.table import Table, check_table
 
-__all__ = ["DATA_SEEDS", "SETTING", "TRAIN_SIZES", "evaluate", "summarise"]
+__all__ = ["DATA_SEEDS", "FIT", "SETTING", "TRAIN_SIZES", "evaluate", "summarise"]
 
 TRAIN_SIZES = (32, 128, 1024)
 """Numbers of training networks of the paper."""
@@ -44,6 +44,9 @@ DATA_SEEDS = tuple(range(42, 92))
 
 SETTING = ("table", "source", "target", "encoding", "predictor", "train_size")
 """Columns of the results that say what was fitted; only data seeds may be averaged."""
+
+FIT = (*SETTING, "data_seed")
+"""Columns that tell one fit from another."""
 
 _UNSEEN = "_unseen"
 """Ends the names of numbers on test networks without a twin in the train set."""
@@ -151,10 +154,10 @@ def evaluate(
         if done is None:
             job = _Job(models[predictor], size, seed, functions, key, store)
             jobs[len(rows)] = (job, matrices[encoding], ys[target], groups, classes)
-        rows.append(dict(zip((*SETTING, "data_seed"), setting, strict=True)) | (done or {}))
+        rows.append(dict(zip(FIT, setting, strict=True)) | (done or {}))
     for row_number, scores in _all_scores(jobs, n_jobs, len(rows), progress):
         rows[row_number] |= scores
-    return pd.DataFrame(rows, columns=[*SETTING, "data_seed", *ranges])
+    return pd.DataFrame(rows, columns=[*FIT, *ranges])
 
 
 def summarise(
@@ -236,7 +239,7 @@ def _ranges(metrics: dict[str, Metric], with_twins: bool) -> dict[str, tuple[flo
     ends = ("", _UNSEEN) if with_twins else ("",)
     scores = [name + end for name in metrics for end in ends]
     counts = ["n_test", *(["n_unseen"] if with_twins else []), "n_features", "cpu_seconds"]
-    columns = [*SETTING, "data_seed", *scores, *counts]
+    columns = [*FIT, *scores, *counts]
     _checks.names("the metrics beside the other columns of the results", columns)
     return dict.fromkeys(scores, (-math.inf, math.inf)) | dict.fromkeys(counts, (0, math.inf))
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from graf_utils import _checks
-from graf_utils.evaluation import SETTING
+from graf_utils.evaluation import FIT, SETTING
 
 __all__ = ["FAILED", "KEPT", "holm", "paired_differences", "verdicts"]
 
@@ -90,7 +90,7 @@ def paired_differences(
 
 def _pairs(results: pd.DataFrame, baseline: str, along: str, metric: str) -> pd.DataFrame:
     """The rows that are no baseline, each with its difference to the baseline's."""
-    keys = [column for column in (*SETTING, "data_seed") if column != along]
+    keys = [column for column in FIT if column != along]
     is_baseline = results[along] == baseline
     others = results[~is_baseline]
     if others.empty:

@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 
 from graf_utils import evaluate, load_table
-from graf_utils.evaluation import DATA_SEEDS, SETTING
+from graf_utils.evaluation import DATA_SEEDS, FIT
 from graf_utils.registry import data_path
 from graf_utils.results import provenance_of
 
 RECIPES = Path(__file__).parents[1] / "data" / "recipes"
-FIT = [*SETTING, "data_seed"]
+KEYS = list(FIT)
 FILES = ("flow", "flow_ta_gates", "flow_whole_space", "flow_coverage", "flow_ablation")
 
 
@@ -34,7 +34,7 @@ def recipe(monkeypatch):
 @pytest.mark.parametrize("name", FILES)
 def test_each_fit_stands_once_and_says_how_it_was_made(name):
     results = committed(name)
-    assert not results.duplicated(FIT).any()
+    assert not results.duplicated(KEYS).any()
     assert results["kendall_tau"].between(-1, 1).all()
     facts = provenance_of(data_path("results", f"{name}.parquet"))
     assert facts["recipe"].startswith("data/recipes/flow_")
@@ -44,10 +44,10 @@ def test_each_fit_stands_once_and_says_how_it_was_made(name):
 
 def test_the_whole_plan_was_run(recipe):
     """Every line of the plan that is not about a table that could not be had."""
-    results = committed("flow").set_index(FIT)
+    results = committed("flow").set_index(KEYS)
     for predictor, name, source, targets, encodings, sizes, seeds in recipe("flow_results").PLAN:
         planned = pd.MultiIndex.from_product(
-            [[name], [source], targets, encodings, [predictor], sizes, seeds], names=FIT
+            [[name], [source], targets, encodings, [predictor], sizes, seeds], names=KEYS
         )
         assert planned.isin(results.index).all(), (predictor, name)
     assert results.index.get_level_values("data_seed").isin(DATA_SEEDS).all()
@@ -70,7 +70,7 @@ def test_networks_without_a_twin_are_fewer_the_more_are_trained():
 @pytest.mark.paper
 def test_a_sample_is_computed_again(paper_dir, recipe):
     """The process is tuned by a descent, whose last digits depend on the processor."""
-    stored = committed("flow").set_index(FIT)
+    stored = committed("flow").set_index(KEYS)
     twins_of = recipe("flow_results").twins_of
     for name, target, encoding, size in (
         ("nb201-cifar10", "accuracy", "zcp+graf+flow", 32),
@@ -83,7 +83,7 @@ def test_a_sample_is_computed_again(paper_dir, recipe):
             table, target, encoding, "blend", size, [42, 43],
             metrics=["kendall_tau", "spearman", "regret_at_10"], twins=twins_of(table),
             progress=False,
-        ).set_index(FIT)  # fmt: skip
+        ).set_index(KEYS)  # fmt: skip
         for column in ("kendall_tau", "spearman"):
             expected = stored.loc[again.index, column]
             np.testing.assert_allclose(again[column], expected, rtol=0, atol=0.01)

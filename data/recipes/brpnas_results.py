@@ -20,7 +20,7 @@ import numpy as np
 
 from graf_utils.datasets import load_table
 from graf_utils.encodings import encode
-from graf_utils.evaluation import DATA_SEEDS, SETTING, evaluate
+from graf_utils.evaluation import DATA_SEEDS, FIT, evaluate
 from graf_utils.predictors.brpnas import BRPNASRegressor
 from graf_utils.results import merge_results
 from graf_utils.table import Table
@@ -28,7 +28,7 @@ from graf_utils.table import Table
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "data" / "results"
 FEATURES = ("none", "graf", "zcp", "zcp+graf")
-FIT = [*SETTING, "data_seed", "n_epochs"]
+KEYS = [*FIT, "n_epochs"]
 EPOCHS = 250
 PREDICTORS: dict[str, dict[str, Any]] = {
     "brp-nas": {},
@@ -115,7 +115,7 @@ def run(plan: Any, path: Path, cache: Path) -> int:
         fits = evaluate(table, target, inputs, model, size, seeds, cache=cache)
         fits = fits.assign(n_epochs=0 if predictor == "rf" else EPOCHS)
         facts = {"recipe": "data/recipes/brpnas_results.py", "files": table.provenance["files"]}
-        results = merge_results(path, fits, FIT, **facts)
+        results = merge_results(path, fits, KEYS, **facts)
     return len(results)
 
 

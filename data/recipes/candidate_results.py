@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from graf_utils.datasets import load_table
 from graf_utils.encodings import encode
-from graf_utils.evaluation import SETTING, TRAIN_SIZES, evaluate
+from graf_utils.evaluation import FIT, TRAIN_SIZES, evaluate
 from graf_utils.features import GRAF, feature_family
 from graf_utils.graphs import GraphBatch
 from graf_utils.paired import paired_differences, verdicts
@@ -46,7 +46,6 @@ TABLES = ("nb201-cifar10", "tnb101-micro-class_scene")
 BASELINE = "graf+flow"
 SEEDS = tuple(range(1000, 1050))
 ROUNDS = (2, 5, 20, 50)  # splits: a first look at everything, then more
-FIT = [*SETTING, "data_seed"]
 
 
 # --- what the candidates are made of --------------------------------------------------------------

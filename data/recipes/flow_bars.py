@@ -30,14 +30,13 @@ from sklearn.model_selection import train_test_split
 from graf_utils._keys import digest
 from graf_utils.datasets import load_table
 from graf_utils.encodings import encode
-from graf_utils.evaluation import DATA_SEEDS, SETTING, TRAIN_SIZES, evaluate
+from graf_utils.evaluation import DATA_SEEDS, FIT, TRAIN_SIZES, evaluate
 from graf_utils.metrics import kendall_tau
 from graf_utils.predictors import make_predictor
 from graf_utils.results import kept, merge_results
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "data" / "results"
-FIT = [*SETTING, "data_seed"]
 RECIPE = "data/recipes/flow_bars.py"
 PREDICTOR = "blend"
 TEN = DATA_SEEDS[:10]

@@ -19,7 +19,7 @@ import pandas as pd
 
 from graf_utils.datasets import load_table
 from graf_utils.encodings import encode
-from graf_utils.evaluation import SETTING
+from graf_utils.evaluation import FIT
 from graf_utils.explain import importances
 from graf_utils.redundancy import redundant_groups
 from graf_utils.results import kept, merge_results
@@ -29,7 +29,6 @@ ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "data" / "results" / "flow_importances.parquet"
 RECIPE = "data/recipes/flow_importances.py"
 ENCODING = "graf+flow, one column per group"
-FIT = [*SETTING, "data_seed"]
 SEEDS = range(42, 47)
 OPTIONS = {"methods": "shap", "n_explained": 50}
 PLAN = (

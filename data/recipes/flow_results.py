@@ -18,14 +18,13 @@ from typing import Any
 import pandas as pd
 
 from graf_utils.datasets import load_table
-from graf_utils.evaluation import DATA_SEEDS, SETTING, TRAIN_SIZES, evaluate
+from graf_utils.evaluation import DATA_SEEDS, FIT, TRAIN_SIZES, evaluate
 from graf_utils.registry import DataError
 from graf_utils.results import merge_results
 from graf_utils.table import Table
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "data" / "results" / "flow.parquet"
-FIT = [*SETTING, "data_seed"]
 METRICS = ("kendall_tau", "spearman", "ndcg", "precision_at_10pct", "regret_at_10")
 TEN = DATA_SEEDS[:10]
 TWO = ("graf", "graf+flow")

@@ -20,7 +20,7 @@ import pandas as pd
 
 from graf_utils.datasets import load_table
 from graf_utils.encodings import encode
-from graf_utils.evaluation import SETTING
+from graf_utils.evaluation import FIT
 from graf_utils.explain import importances
 from graf_utils.redundancy import redundant_groups
 from graf_utils.results import kept, merge_results
@@ -28,7 +28,7 @@ from graf_utils.table import Table
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "data" / "results"
-FIT = [*SETTING, "data_seed", "method", "grouped"]
+KEYS = [*FIT, "method", "grouped"]
 N_EXPLAINED = 50
 THRESHOLD = 1.0  # columns of exactly the same or reverse order
 FEW, MORE = range(42, 47), range(42, 62)
@@ -120,7 +120,7 @@ def main() -> None:
         for line in lines:
             rows, files = importances_of_line(line, options.cache)
             rows = rows.astype({"importance": "float32", "rank": "float32"})
-            results = merge_results(path, rows, FIT, **facts, files=files)
+            results = merge_results(path, rows, KEYS, **facts, files=files)
         print(f"{path}: {len(results):,} rows, {path.stat().st_size:,} bytes")
 
 

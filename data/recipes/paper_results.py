@@ -14,12 +14,11 @@ import argparse
 from pathlib import Path
 
 from graf_utils.datasets import load_table
-from graf_utils.evaluation import DATA_SEEDS, TRAIN_SIZES, evaluate
+from graf_utils.evaluation import DATA_SEEDS, FIT, TRAIN_SIZES, evaluate
 from graf_utils.results import merge_results
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "data" / "results" / "paper_nb201.parquet"
-FIT = ["table", "source", "target", "encoding", "predictor", "train_size", "data_seed"]
 PLAN = (
     # encodings, predictors, data seeds
     (("one-hot", "zcp", "graf", "zcp+graf"), ("rf",), DATA_SEEDS),

@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from graf_utils.datasets import load_table
-from graf_utils.evaluation import DATA_SEEDS, SETTING, TRAIN_SIZES, evaluate
+from graf_utils.evaluation import DATA_SEEDS, FIT, TRAIN_SIZES, evaluate
 from graf_utils.registry import DataError
 from graf_utils.results import merge_results
 
@@ -56,7 +56,6 @@ PLAN = (
 ROUNDS = (2, 5, 20, 50)  # splits: a first look at the whole plan, then more
 RIDGE = make_pipeline(StandardScaler(), RidgeCV(alphas=(0.1, 1, 10, 100)))
 MODELS = {"rf": "rf", "ridge": RIDGE}
-FIT = [*SETTING, "data_seed"]
 
 
 def run(path: Path, cache: Path, without: Collection[str] = ()) -> dict[str, str]:
