@@ -273,6 +273,13 @@ def test_bad_arguments_are_named(options, message):
         Flow(**options).transform([(2, 0, 2, 1, 2, 3)])
 
 
+def test_a_group_of_a_space_must_name_its_operations():
+    space = CellSpace(OPS, NODES)
+    space.groups = {"wide": ("conv3", "conv7")}
+    with pytest.raises(ValueError, match="sets\\['wide'\\].*'conv7' is no operation"):
+        Flow(space).get_feature_names_out()
+
+
 def test_a_dead_label_must_be_an_operation():
     with pytest.raises(ValueError, match="dead=\\('none',\\) must be a tuple of some"):
         GraphBatch(("a",), 2, [(0, 1)], [[0]], dead=("none",))
