@@ -197,10 +197,19 @@ def test_quantiles_that_are_none_are_named(data, quantiles):
         model.predict_quantiles(data[0], quantiles)
 
 
-@pytest.mark.parametrize("option", [{"share": 1.5}, {"share": -0.1}, {"few": -1}, {"few": np.nan}])
+@pytest.mark.parametrize(
+    "option",
+    [{"share": 1.5}, {"share": -0.1}, {"share": "a"}, {"few": -1}, {"few": np.nan}, {"few": None}],
+)
 def test_options_out_of_range_are_named(option):
     with pytest.raises(ValueError, match=f"{next(iter(option))}=.* must be a number from 0"):
         BlendRegressor(**option).fit([[0.0], [1.0]], [0.0, 1.0])
+
+
+@pytest.mark.parametrize("n_rounds", [0, 2.5, None])
+def test_rounds_are_whole_numbers(n_rounds):
+    with pytest.raises(ValueError, match="n_rounds"):
+        BlendRegressor(n_rounds=n_rounds).fit([[0.0], [1.0]], [0.0, 1.0])
 
 
 def test_the_share_blends_what_the_process_and_the_trees_say(data):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from graf_utils._checks import whole_number
 from graf_utils.predictors.boosting import xgb
 from graf_utils.redundancy import distinct_columns
 
@@ -217,15 +219,12 @@ class BlendRegressor(RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            X or y are no finite numbers, there are fewer than two networks, or `share` or `few` is
-            out of its range.
+            X or y are no finite numbers, there are fewer than two networks, or `share`, `few` or
+            `n_rounds` is out of its range.
         ModuleNotFoundError
             XGBoost is not installed.
         """
-        if not 0 <= self.share <= 1:
-            raise ValueError(f"share={self.share!r} must be a number from 0 to 1, such as 2/3.")
-        if not self.few >= 0:
-            raise ValueError(f"few={self.few!r} must be a number from 0, such as 64.")
+        self._check_options()
         X, y = validate_data(self, X, y, y_numeric=True, ensure_min_samples=2, dtype=np.float64)
         random = check_random_state(self.random_state)
         seed = int(random.randint(2**31 - 1))
@@ -240,6 +239,13 @@ class BlendRegressor(RegressorMixin, BaseEstimator):
         self.process_ = _tuned_process(X * self.weights_, z, random)
         self.stretch_ = _stretch(self.process_)
         return self
+
+    def _check_options(self) -> None:
+        if not isinstance(self.share, Real) or not 0 <= self.share <= 1:
+            raise ValueError(f"share={self.share!r} must be a number from 0 to 1, such as 2/3.")
+        if not isinstance(self.few, Real) or not self.few >= 0:
+            raise ValueError(f"few={self.few!r} must be a number from 0, such as 64.")
+        whole_number("n_rounds", self.n_rounds, 1)
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """Predict the target.
