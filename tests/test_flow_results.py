@@ -66,6 +66,15 @@ def test_networks_without_a_twin_are_fewer_the_more_are_trained():
     assert share.loc[1024] == pytest.approx(0.71, abs=0.02)  # 29 % have one
 
 
+def test_what_the_home_page_says_of_proxies():
+    """With as many networks as there proxies add nothing to flow; with fewer they still help."""
+    results = committed("flow").query("table == 'nb201-cifar10' and predictor == 'blend'")
+    taus = results.pivot_table(index="encoding", columns="train_size", values="kendall_tau")
+    gain = taus.loc["zcp+graf+flow"] - taus.loc["graf+flow"]
+    assert abs(gain[1024]) < 0.001
+    assert (gain[[32, 128]] > 0.01).all()
+
+
 @pytest.mark.slow
 @pytest.mark.paper
 def test_a_sample_is_computed_again(paper_dir, recipe):
