@@ -176,8 +176,9 @@ class BlendRegressor(RegressorMixin, BaseEstimator):
 
     Notes
     -----
-    The settings were chosen by mean tau on NAS-Bench-201 CIFAR-10, data seeds 1000 to 1005, with
-    the encodings ``graf+flow`` and ``zcp+graf+flow``. ``benchmarks/predictors.py --choose blend``
+    The settings were chosen by mean tau on NAS-Bench-201 CIFAR-10, data seeds 1000 to 1009, with
+    the encodings ``graf+flow`` and ``zcp+graf+flow`` (`Squash` on TransNAS-Bench-101-micro
+    class_scene as well). ``benchmarks/predictors.py --choose blend``
     varies them. For Gaussian processes, and what one would have said of a training network without
     it (equations 5.10 to 5.12), see Rasmussen & Williams, "Gaussian Processes for Machine Learning"
     (2006).
