@@ -125,13 +125,15 @@ def _zcp(table: Table) -> pd.DataFrame:
 
 
 def _cost(table: Table, column: int, name: str) -> pd.DataFrame:
-    """One column of the space's cost formula."""
-    if not hasattr(table.space, "cost"):
-        raise ValueError(
-            f"encoding {name!r}: search space {table.space.name!r} has no cost formula. Leave it "
-            "out, or give the space a method cost."
-        )
-    return pd.DataFrame({name: table.space.cost(table.codes)[:, column]})
+    """One column of the space's cost formula, or what the table says under this name."""
+    if hasattr(table.space, "cost"):
+        return pd.DataFrame({name: table.space.cost(table.codes)[:, column]})
+    if table.proxies is not None and name in table.proxies:
+        return table.proxies[[name]]
+    raise ValueError(
+        f"encoding {name!r}: search space {table.space.name!r} has no cost formula, and table "
+        f"{table.name!r} no proxy {name!r}. Leave it out, or give the space a method cost."
+    )
 
 
 ENCODINGS: dict[str, Callable[[Table], pd.DataFrame]] = {

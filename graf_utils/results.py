@@ -32,6 +32,7 @@ __all__ = [
     "conditions",
     "forbid_loss",
     "kept",
+    "merge_file",
     "merge_results",
     "processor",
     "provenance_of",
@@ -79,7 +80,53 @@ def merge_results(
     OSError
         The folder cannot be written.
     """
-    path, keys = Path(path), list(keys)
+    return _put(Path(path), rows, list(keys), provenance | _made_on())
+
+
+def merge_file(
+    path: str | os.PathLike[str], other: str | os.PathLike[str], keys: Iterable[str]
+) -> pd.DataFrame:
+    """Put the results of another file into a table, as `merge_results` does.
+
+    Rows keep what their file says of their making, such as the processor of another machine.
+
+    Parameters
+    ----------
+    path : path
+        A file of `merge_results`; it is made if it is not there.
+    other : path
+        Another one, with the same columns.
+    keys : iterable of str
+        Columns that say which result a row belongs to.
+
+    Returns
+    -------
+    DataFrame
+        All rows that the file has now.
+
+    Raises
+    ------
+    ValueError
+        A key is no column.
+    DataError
+        The other file is not there; a file is damaged, or they have other columns.
+    OSError
+        The folder cannot be written.
+    """
+    path, other, keys = Path(path), Path(other), list(keys)
+    rows, runs = _read_results(other)
+    if rows is None:
+        raise DataError(f"{other} is not there; name a file that merge_results wrote.")
+    merged = None
+    for number, part in rows.groupby(RUN, sort=True):
+        merged = _put(path, part.drop(columns=RUN), keys, runs[number])
+    if merged is None:
+        raise DataError(f"{other} has no rows, so nothing was written.")
+    return merged
+
+
+def _put(path: Path, rows: pd.DataFrame, keys: list[str], run: dict[str, Any]) -> pd.DataFrame:
+    """Put the rows of one run into the table of a file."""
     _check_rows(rows, keys)
     old, runs = _read_results(path)
     if old is None:
@@ -89,7 +136,7 @@ def merge_results(
             f"{path} has the columns {sorted(set(old) - {RUN})}, the new rows have "
             f"{sorted(rows)}; nothing was written. Move the file away to begin a new one."
         )
-    run = json.loads(json.dumps(provenance | _made_on()))
+    run = json.loads(json.dumps(run))
     if run not in runs:
         runs.append(run)
     new = rows.assign(**{RUN: runs.index(run)})[list(old)]

@@ -94,8 +94,12 @@ def test_every_space_has_its_encodings(name):
     assert paths.columns.is_unique
     together = encode(table, "graf+one-hot")
     assert together.shape[1] == encode(table, "graf").shape[1] + encode(table, "one-hot").shape[1]
-    with pytest.raises(ValueError, match="no cost formula"):
+    with pytest.raises(ValueError, match="no cost formula, and table 'some' no proxy 'flops'"):
         encode(table, "flops")
+    numbers = pd.DataFrame({"nwot": np.ones(30), "flops": np.arange(30.0) ** 2})
+    table = Table("some", "test", space, table.codes, {"y": np.arange(30.0)}, numbers)
+    assert encode(table, "flops")["flops"].tolist() == numbers["flops"].tolist()
+    assert list(encode(table, "zcp+flops")) == ["nwot", "flops", "flops.flops"]
 
 
 def test_path_encoding_agrees_with_networkx():

@@ -18,6 +18,7 @@ from graf_utils.results import (
     conditions,
     forbid_loss,
     kept,
+    merge_file,
     merge_results,
     processor,
     provenance_of,
@@ -109,6 +110,31 @@ def test_every_row_says_which_run_made_it(tmp_path, monkeypatch):
     merge_results(file, rows(1, tau=0.9), ["seed"], recipe="r", files={"g": "1"}, note=7)
     assert provenance_of(file)["runs"] == runs[1:]  # no row is left of the first
     assert pd.read_parquet(file)["run"].tolist() == [0, 0, 0, 0]
+
+
+def test_rows_of_another_machine_keep_what_is_known_of_them(tmp_path, monkeypatch):
+    here, there = tmp_path / "here.parquet", tmp_path / "there.parquet"
+    merge_results(here, rows(1, 2), ["seed"], recipe="r")
+    mine = provenance_of(here)["runs"]
+    monkeypatch.setattr(store, "conditions", lambda: {"processor": "P", "versions": {"numpy": "9"}})
+    merge_results(there, rows(2, tau=0.9), ["seed"], recipe="r", files={"g": "1"})
+    monkeypatch.setattr(store, "conditions", lambda: {"processor": "Q", "versions": {"numpy": "9"}})
+    merge_results(there, rows(3), ["seed"], recipe="r", files={"g": "1"})
+    theirs = provenance_of(there)["runs"]
+    monkeypatch.undo()
+    merged = merge_file(here, there, ["seed"])
+    expected = rows(1, 2, 3).assign(tau=[1.5, 2.9, 3.5])
+    pd.testing.assert_frame_equal(read(here), expected)
+    assert merged["run"].tolist() == [0, 1, 2]
+    assert provenance_of(here)["runs"] == [*mine, *theirs]
+    before = here.read_bytes()
+    merge_file(here, there, ["seed"])
+    assert here.read_bytes() == before
+    merge_file(tmp_path / "new.parquet", there, ["seed"])
+    assert provenance_of(tmp_path / "new.parquet")["runs"] == theirs
+    with pytest.raises(DataError, match="is not there; name a file that merge_results wrote"):
+        merge_file(here, tmp_path / "nowhere.parquet", ["seed"])
+    assert here.read_bytes() == before
 
 
 def test_missing_values_and_other_types_are_compared_as_they_are(tmp_path):

@@ -3,7 +3,7 @@
 Writes three tables into ``data/results``, each added to or replaced row by row:
 
 ``flow_ta_gates.parquet``: the split of TA-GATES, 46 to 935 networks drawn from its training part,
-Kendall tau on all 4,770 networks of its test part, 50 draws.
+Kendall tau on all 4,770 networks of its test part, 50 draws; the paper's predictors 20.
 ``flow_whole_space.parquet``: all 15,625 cells of NAS-Bench-201 and 1,024 training networks, as in
 the table of VKDNW (whose authors do not say how many they train on), ten draws.
 ``flow_coverage.parquet``: the share of held-out networks inside the 80 % interval, ten draws.
@@ -39,12 +39,21 @@ ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "data" / "results"
 RECIPE = "data/recipes/flow_bars.py"
 PREDICTOR = "blend"
-TEN = DATA_SEEDS[:10]
+TEN, TWENTY = DATA_SEEDS[:10], DATA_SEEDS[:20]
 N_TA_GATES = 4675
 """Networks of the training part, the first rows of the file."""
 
-TA_GATES = ("nb201-test-accuracy", "accuracy", ("graf+flow", "zcp+graf+flow"), (46, 233, 467, 935))
+TA_GATES = (
+    # predictor, encodings, data seeds
+    (PREDICTOR, ("graf+flow", "zcp+graf+flow"), DATA_SEEDS),
+    (PREDICTOR, ("zcp+graf",), TWENTY),
+    ("rf", ("zcp+graf",), TWENTY),
+    ("xgb", ("zcp+graf",), TWENTY),
+    ("xgb+", ("zcp+graf",), TWENTY),
+)
+TA_GATES_SIZES = (46, 233, 467, 935)
 COVERED = (
+    # table, target, encodings, train sizes
     ("nb201-cifar10", "accuracy", ("graf+flow", "zcp+graf+flow"), TRAIN_SIZES),
     ("nb201-imagenet16-120", "accuracy", ("graf+flow",), TRAIN_SIZES),
     ("tnb101-micro-class_scene", "accuracy", ("graf+flow",), TRAIN_SIZES),
@@ -73,10 +82,12 @@ def in_file_order(name: str) -> Any:
     return table.subset(order)
 
 
-def fit(x: Any, y: Any, split: tuple[Any, Any], *, interval: bool) -> dict[str, float]:
+def fit(
+    predictor: str, x: Any, y: Any, split: tuple[Any, Any], *, interval: bool
+) -> dict[str, float]:
     """Tau of one fit, and the share of test networks inside the 80 % interval."""
     (train, test), start = split, time.process_time()
-    model = make_predictor(PREDICTOR).fit(x[train], y[train])
+    model = make_predictor(predictor).fit(x[train], y[train])
     predicted = model.predict(x[test])
     scores = {"kendall_tau": kendall_tau(predicted, y[test]), "n_test": len(test)}
     if interval:
@@ -91,21 +102,21 @@ def fits(
     *, interval: bool,
 ) -> Iterator[Callable[[], pd.DataFrame]]:  # fmt: skip
     """One function per fit that computes its row, or reads what an earlier run kept."""
-    name, target, encodings, sizes = line
+    predictor, target, encodings, sizes = line
     y = table.target(target)
     for encoding in encodings:
         x = encode(table, encoding).to_numpy(dtype=float)
-        parts = [digest(x, y, fit, split, make_predictor(PREDICTOR), interval)]
+        parts = [digest(x, y, fit, split, make_predictor(predictor), interval)]
         for size in sizes:
             for seed in seeds:
-                setting = (name, "paper", target, encoding, PREDICTOR, size, seed)
+                setting = (table.name, "paper", target, encoding, predictor, size, seed)
                 rows = functools.partial(split, size, seed, len(y))
                 compute = functools.partial(_row, x, y, rows, setting, interval)
                 yield functools.partial(kept, cache, [*parts, size, seed], compute)
 
 
 def _row(x: Any, y: Any, rows: Any, setting: tuple[Any, ...], interval: bool) -> pd.DataFrame:
-    scores = fit(x, y, rows(), interval=interval)
+    scores = fit(setting[FIT.index("predictor")], x, y, rows(), interval=interval)
     return pd.DataFrame([dict(zip(FIT, setting, strict=True)) | scores])
 
 
@@ -128,9 +139,11 @@ def main() -> None:
         done = parallel(joblib.delayed(job)() for job in jobs)
         return pd.concat([rows for rows, _ in done], ignore_index=True)
 
-    table = in_file_order(TA_GATES[0])
-    rows = run(table, TA_GATES, DATA_SEEDS, ta_gates_split, interval=False)
-    put(OUTPUT / "flow_ta_gates.parquet", rows, table)
+    table = in_file_order("nb201-test-accuracy")
+    for predictor, encodings, seeds in TA_GATES:
+        line = (predictor, "accuracy", encodings, TA_GATES_SIZES)
+        rows = run(table, line, seeds, ta_gates_split, interval=False)
+        put(OUTPUT / "flow_ta_gates.parquet", rows, table)
     whole = load_table("nb201-accuracy", source="paper", valid_only=False)
     results = evaluate(
         whole, list(whole.targets), ["graf", "graf+flow"], PREDICTOR, 1024, TEN,
@@ -138,9 +151,9 @@ def main() -> None:
         progress=False,
     )  # fmt: skip
     put(OUTPUT / "flow_whole_space.parquet", results, whole)
-    for line in COVERED:
-        table = load_table(line[0], source="paper")
-        rows = run(table, line, TEN, random_split, interval=True)
+    for name, *line in COVERED:
+        table = load_table(name, source="paper")
+        rows = run(table, (PREDICTOR, *line), TEN, random_split, interval=True)
         put(OUTPUT / "flow_coverage.parquet", rows, table)
 
 
