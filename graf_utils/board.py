@@ -14,6 +14,8 @@ from graf_utils.claims import CSS, VERDICTS, source_html
 
 __all__ = ["board_html", "counts_html", "figures_html", "summary_html", "untested_html"]
 
+FAILS = VERDICTS[2]
+
 
 # --- claims ---------------------------------------------------------------------------------------
 
@@ -93,10 +95,15 @@ def _board_row(row: Mapping[str, str]) -> str:
     return f"<tr><td>{claim}</td><td>{'<br>'.join(shown)}</td></tr>"
 
 
-def _badge(verdict: str) -> str:
-    """A verdict in its colour and in words."""
+def _badge(verdict: str, words: str = "") -> str:
+    """A verdict in its colour, by its name or in other words."""
     css = CSS.get(verdict, CSS[VERDICTS[-1]])
-    return f'<strong class="verdict-word {css}">{html.escape(verdict)}</strong>'
+    return f'<strong class="verdict-word {css}">{html.escape(words or verdict)}</strong>'
+
+
+def _breakable(name: str) -> str:
+    """A name, escaped, that a narrow column may break after the parts of an encoding."""
+    return html.escape(name).replace("+", "+<wbr>")
 
 
 def _one_per_line(text: str) -> str:
@@ -121,17 +128,17 @@ def counts_html(summary: Any) -> str:
         A table; tables with figures outside stand first, then those with none computed; all text is
         escaped.
     """
-    lines = [_head(("figures of", "within", "untested", "largest gap", "same winner"))]
+    lines = [_head(("figures of", "within", "untested", "largest gap"))]
     ranked = summary.sort_values(["outside", "untested"], ascending=False, kind="stable")
     for row in ranked.to_dict("records"):
-        within = f"{row['within']} of {row['computed']}" if row["computed"] else "–"
-        winners = f"{row['winners']} of {row['orders']}" if row["orders"] else "–"
+        within = [f"{row['within']} of {row['computed']}" if row["computed"] else "none computed"]
+        within += [_badge(FAILS, f"{row['outside']} outside")] if row["outside"] else []
+        if row["orders"]:
+            within.append(f"<small>same winner {row['winners']} of {row['orders']}</small>")
         largest = f"{row['largest']:.3f}" if row["computed"] else "–"
-        css = ' class="has-outside"' if row["outside"] else ""
         lines.append(
-            f"<tr{css}><th>{html.escape(row['table'])}<br><small>{html.escape(row['where'])}"
-            f"</small></th><td>{within}</td><td>{row['untested']}</td><td>{largest}</td>"
-            f"<td>{winners}</td></tr>"
+            f"<tr><th>{_breakable(row['table'])}<br><small>{html.escape(row['where'])}</small></th>"
+            f"<td>{'<br>'.join(within)}</td><td>{row['untested']}</td><td>{largest}</td></tr>"
         )
     return f'<table class="dataframe scoreboard-counts">{"".join(lines)}</tbody></table>'
 
@@ -172,11 +179,12 @@ def _figure_row(row: Mapping[str, Any]) -> str:
     source = source_html(row["where"], row["kind"], row["source_link"])
     numbers = (
         f"{row['value']:.3f}<br>here: {row['ours']:.3f}<br>"
-        f"<small>{row['difference']:+.3f}, tolerance {row['tolerance']:.3f}; "
+        f"<small>{row['difference']:+z.3f}, tolerance {row['tolerance']:.3f}; "
         f"{row['n']} seeds</small>"
     )
+    numbers = numbers.replace("-", "−")
     return (
-        f"<tr><td>{_badge(row['verdict'])} {html.escape(name)}<br><small>{source}</small></td>"
+        f"<tr><td>{_badge(row['verdict'])} {_breakable(name)}<br><small>{source}</small></td>"
         f"<td>{numbers}</td></tr>"
     )
 
@@ -205,6 +213,6 @@ def untested_html(checked: Any) -> str:
         lines.append(
             f"<tr><td>{len(part)}</td><td>{_badge(VERDICTS[-1])} {html.escape(table)} "
             f"({html.escape(words)}): {html.escape(reason)}<br><small>{html.escape(where)}: "
-            f"{html.escape(names)}</small></td></tr>"
+            f"{_breakable(names)}</small></td></tr>"
         )
     return f'<table class="dataframe scoreboard scoreboard-left">{"".join(lines)}</tbody></table>'

@@ -144,6 +144,7 @@ def test_figures_outside_stand_worst_first_with_their_source_and_escaped():
     assert first.index("here: 0.000") < first.index("here: 0.190")
     assert '<a href="https://example.org/a">&lt;w&gt;</a>; read off a figure' in page
     assert "&lt;t&gt;, &lt;b&gt;: &lt;p&gt; on &lt;e&gt;, N=1,024" in page
+    assert "−0.100, tolerance 0.010; 50 seeds" in page
     left = untested_html(failed)
     assert "25</td>" in left
     assert "&lt;r&gt;" in left
@@ -154,7 +155,7 @@ def test_figures_outside_stand_worst_first_with_their_source_and_escaped():
     fine = summary | {"table": "fine", "outside": 0}
     counts = counts_html(pd.DataFrame([fine, summary]))
     assert counts.index("&lt;t&gt;") < counts.index("fine")  # what fails comes first
-    for cell in ("5 of 7", "<td>2</td>", "0.100", "1 of 3"):
+    for cell in ("5 of 7", "2 outside", "<td>2</td>", "0.100", "same winner 1 of 3"):
         assert cell in counts
     for text in (page, left, counts):
         assert not re.search(r"<[tbpewr]>", text)
