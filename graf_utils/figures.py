@@ -143,14 +143,16 @@ def _ours_of(figure: Mapping[str, Any], groups: Mapping[tuple[Any, ...], pd.Data
     barred = _cannot_be_computed(figure)
     if barred:
         return _Ours(reason=barred)
-    for place in _places(figure["table"], figure["target"]):
-        key = (*place, parts_of(figure["encoding"]), figure["predictor"], figure["train_size"])
-        fits = groups.get(key)
-        if fits is not None and said[2]:
-            fits = fits[fits["n_test"] == int(said[2].replace(",", ""))]
-        if fits is not None and len(fits):
-            return _summary_of(figure, fits["kendall_tau"], said[1])
-    return _Ours(reason="not computed yet")
+    fit = (parts_of(figure["encoding"]), figure["predictor"], figure["train_size"])
+    places = _places(figure["table"], figure["target"])
+    found = [groups[(*place, *fit)] for place in places if (*place, *fit) in groups]
+    if said[2]:
+        n_test = int(said[2].replace(",", ""))
+        found = [fits[fits["n_test"] == n_test] for fits in found]
+    most = max(found, key=len, default=())
+    if not len(most):
+        return _Ours(reason="not computed yet")
+    return _summary_of(figure, most["kendall_tau"], said[1])
 
 
 def _places(table: str, target: str) -> Iterator[tuple[str, str]]:

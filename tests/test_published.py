@@ -285,6 +285,8 @@ def test_a_table_is_found_under_our_name_for_it():
     elsewhere = fits(table="tnb101-micro", target="class_scene", taus={42: 0.1, 43: 0.2})
     assert only(check_table(asked, pd.concat([elsewhere, ours])))["ours"] == pytest.approx(0.64)
     assert only(check_table(asked, elsewhere))["ours"] == pytest.approx(0.15)
+    few = fits(table="tnb101-micro-class_scene", target="accuracy", taus={42: 0.9})
+    assert only(check_table(asked, pd.concat([elsewhere, few])))["n"] == 2  # the most seeds
 
 
 def test_what_is_no_table_of_fits_is_refused():
