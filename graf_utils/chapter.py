@@ -41,7 +41,7 @@ from typing import Any
 from graf_utils._checks import choice
 from graf_utils.claims import Ledger, glue
 
-__all__ = ["SITE", "SOURCES", "Chapter", "in_book", "plain_markdown"]
+__all__ = ["SITE", "SOURCES", "Chapter", "in_book", "in_words", "plain_markdown"]
 
 SITE = "https://graf-book.github.io/graf-book/"
 SOURCES = ("embedded", "paper")
@@ -59,6 +59,30 @@ _DIRECTIVE = re.compile(r"^\s*(`{3,}|~{3,}|:{3,})\s*\{", re.MULTILINE)
 def in_book() -> bool:
     """Tell whether the chapter is run by the build of the book."""
     return bool(os.environ.get("GRAF_BOOK"))
+
+
+def in_words(table: Any) -> str:
+    """Say which table it is, for the opening of a chapter.
+
+    Parameters
+    ----------
+    table : Table
+        From `graf_utils.load_table`.
+
+    Returns
+    -------
+    str
+        Its name and what it is called in words, if the registry says so, else its source.
+
+    Examples
+    --------
+    >>> from graf_utils import load_table
+    >>> in_words(load_table("nb201-cpu-latency"))
+    'nb201-cpu-latency, embedded source'
+    >>> in_words(load_table("nb201-cifar10"))[:49]
+    'nb201-cifar10, accuracies of AnalogNAS-Bench, τ 0'
+    """
+    return f"{table.name}, {table.provenance.get('called') or f'{table.source} source'}"
 
 
 class Chapter:
@@ -122,7 +146,8 @@ class Chapter:
                 f"table is {type(table).__name__}; it must be a Table. Write "
                 "page.use(load_table(name))."
             )
-        description = f"`{table.name}` ({table.source} source, {len(table):,} networks)"
+        called = in_words(table).removeprefix(f"{table.name}, ")
+        description = f"`{table.name}` ({called}; {len(table):,} networks)"
         if description not in self._data:
             self._data.append(description)
         return table

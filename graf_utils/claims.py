@@ -18,7 +18,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from graf_utils import _checks, _files
 from graf_utils._statistics import NORMAL_95
@@ -28,24 +27,32 @@ __all__ = [
     "VERDICTS",
     "Claim",
     "Ledger",
-    "board_html",
     "check",
     "glue",
     "read_ledger",
-    "summary_html",
+    "source_html",
 ]
 
 VERDICTS = ("holds", "holds in part", "fails", "cannot be tested here")
 HOLDS, IN_PART, FAILS, UNTESTED = VERDICTS
 
-KINDS = {"paper": ("Claim", "Paper"), "ours": ("Our claim", "Published")}
-"""Whose claim it is, and how the box calls it and the figures that ours are compared with."""
+KINDS = {
+    "stored": "stored outputs of the authors",
+    "figure": "read off a figure of the authors",
+    "statement": "stated by the authors",
+    "other": "another paper's",
+    "ours": "claim of this book",
+}
+"""Whose claim it is and where it can be read, in words."""
 
-_CSS = dict(zip(VERDICTS, ("holds", "partly", "fails", "untested"), strict=True))
+OURS = "ours"
+
+CSS = dict(zip(VERDICTS, ("holds", "partly", "fails", "untested"), strict=True))
 _COLUMNS = [
     "chapter", "id", "claim", "where", "paper", "ours", "tolerance", "verdict", "missed", "reason",
-    "kind",
+    "kind", "link",
 ]  # fmt: skip
+_LINK = re.compile(r"(https://[^\s\"'<>]+)?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _BINARY = 5e-13  # half a unit of the twelfth decimal forgives .845 + .002 != .847 in binary
 
@@ -68,6 +75,8 @@ class Claim:
         Why the tolerance is what it is, or why the claim cannot be tested.
     kind : str
         One of `KINDS`.
+    link : str
+        Address of the source; none for a claim of ours.
     """
 
     id: str
@@ -79,12 +88,14 @@ class Claim:
     verdict: str
     missed: str
     reason: str
-    kind: str = "paper"
+    kind: str = OURS
+    link: str = ""
 
     def _repr_html_(self) -> str:
-        claim, published = KINDS[self.kind]
+        whose = "Our claim" if self.kind == OURS else "Claim"
+        source = source_html(self.where, self.kind, self.link)
         facts = {
-            published: self.paper,
+            "Published" if self.kind in (OURS, "other") else "Paper": self.paper,
             "Here": self.ours,
             "Tolerance": self.tolerance,
             "Missed": self.missed,
@@ -94,9 +105,9 @@ class Claim:
         )
         note = f'<p class="claim-reason">{html.escape(self.reason)}</p>' if self.reason else ""
         return (
-            f'<div class="claim-box {_CSS[self.verdict]}" id="claim-{html.escape(self.id)}">'
-            f'<p class="claim-text"><strong>{claim}.</strong> {html.escape(self.claim)} '
-            f'<span class="claim-where">({html.escape(self.where)})</span></p>'
+            f'<div class="claim-box {CSS[self.verdict]}" id="claim-{html.escape(self.id)}">'
+            f'<p class="claim-text"><strong>{whose}.</strong> {html.escape(self.claim)} '
+            f'<span class="claim-where">({source})</span></p>'
             f'<dl>{listed}</dl><p class="verdict">Verdict: {self.verdict}</p>{note}</div>'
         )
 
@@ -109,6 +120,8 @@ def check(
     claim: str,
     *,
     where: str,
+    kind: str,
+    link: str = "",
     paper: Any = None,
     ours: Any = None,
     tolerance: float | None = None,
@@ -118,7 +131,6 @@ def check(
     decisive: Any = (),
     reason: str = "",
     digits: int = 3,
-    kind: str = "paper",
 ) -> Claim:
     """Compare the paper's figures with ours, or parts of a statement with the facts.
 
@@ -129,7 +141,15 @@ def check(
     claim : str
         The statement, in our words.
     where : str
-        Where it stands, such as ``"Kadlecová et al. 2024, table 2"``.
+        Where it stands, such as ``"Kadlecová et al. 2024, abstract"``. Name no table, figure or
+        section that you have not seen.
+    kind : {"stored", "figure", "statement", "other", "ours"}
+        Whose claim it is and how it is known; see `KINDS`. One of this book is no part of the
+        question whether the paper reproduces: `paper` then holds the published figures that ours
+        are compared with. What we ran ourselves before is no claim at all: see
+        `graf_utils.figures.check_table`.
+    link : str
+        Address of the source, ``https://…``. Every kind but ``"ours"`` needs one.
     paper, ours : number, mapping (or Series) of name to number, or text
         The paper's figure(s) and ours. Mappings are compared name by name.
     tolerance : float, optional
@@ -149,9 +169,6 @@ def check(
         Why the tolerance is what it is, or why the claim cannot be tested.
     digits : int
         Decimals shown.
-    kind : {"paper", "ours"}
-        Whose claim it is. One of this book is no part of the question whether the paper
-        reproduces: `paper` then holds the published figures that ours are compared with.
 
     Returns
     -------
@@ -165,18 +182,20 @@ def check(
     ------
     ValueError
         The arguments do not say what to compare, or could not come out otherwise: a verdict that
-        is not a boolean, figures of the paper or a tolerance that are not finite.
+        is not a boolean, figures of the paper or a tolerance that are not finite. Or the source
+        has no link.
 
     Examples
     --------
-    >>> print(check("x", "It rises.", where="figure 1", holds={"N=32": True, "N=128": False}))
+    >>> own = {"where": "this page", "kind": "ours"}
+    >>> print(check("x", "It rises.", holds={"N=32": True, "N=128": False}, **own))
     It rises.
       paper: ; here:  -> holds in part
-    >>> check("x", "It is .845.", where="table 1", paper=0.845, ours=0.8456, precision=0.001).missed
+    >>> check("x", "It is .845.", paper=0.845, ours=0.8456, precision=0.001, **own).missed
     'by 0.001'
     """
     _check_texts(id=id, claim=claim, where=where, reason=reason)
-    _checks.choice("kind", kind, KINDS)
+    _check_source(id, kind, link)
     (digits,) = _checks.whole_numbers("digits", digits, 0, 15, "decimals")
     widths = (tolerance, precision, standard_error)
     if holds is not None:
@@ -189,7 +208,7 @@ def check(
         raise ValueError(f"claim {id!r}: nothing to compare. Pass ours, holds, or the reason.")
     verdict = _verdict(id, parts, decisive) if parts else UNTESTED
     figures = _shown(id, "paper", paper, digits), _shown(id, "ours", ours, digits)
-    return Claim(id, claim, where, *figures, margin, verdict, missed, reason, kind)
+    return Claim(id, claim, where, *figures, margin, verdict, missed, reason, kind, link)
 
 
 def _compare_words(id: str, holds: Any, widths: tuple) -> tuple[dict[Any, bool], str, str]:
@@ -221,6 +240,40 @@ def _check_texts(**texts: Any) -> None:
     for name, text in texts.items():
         if not isinstance(text, str) or not (text.strip() or name == "reason"):
             raise ValueError(f"{name}={text!r} of a claim must be a text that says something.")
+
+
+def _check_source(id: str, kind: str, link: str) -> None:
+    """Refuse a source that cannot be looked up."""
+    _checks.choice("kind", kind, KINDS)
+    if not isinstance(link, str) or not _LINK.fullmatch(link):
+        raise ValueError(
+            f"claim {id!r}: link={link!r:.80} is no address. Pass one that begins with https:// "
+            "and has no space."
+        )
+    if not link and kind != OURS:
+        raise ValueError(
+            f"claim {id!r}: one of kind {kind!r} ({KINDS[kind]}) needs the link of its source. "
+            'Pass link="https://…", or kind="ours" for a claim of your own.'
+        )
+
+
+def source_html(where: str, kind: str, link: str) -> str:
+    """Write the source of a claim as HTML: its place with the link, and its kind.
+
+    Parameters
+    ----------
+    where, kind, link : str
+        As in `check`. What is no address is not linked.
+
+    Returns
+    -------
+    str
+        All text is escaped.
+    """
+    text = html.escape(where)
+    if link and _LINK.fullmatch(link):
+        text = f'<a href="{html.escape(link)}">{text}</a>'
+    return f"{text}; {html.escape(KINDS.get(kind, kind))}"
 
 
 def _verdict(id: str, parts: dict[Any, bool], decisive: Any) -> str:
@@ -519,6 +572,7 @@ def _read_file(file: Path) -> list[dict[str, str]]:
         and all(isinstance(text, str) for text in row.values())
         and row["verdict"] in VERDICTS
         and row["kind"] in KINDS
+        and _LINK.fullmatch(row["link"])
         and row["chapter"] == file.stem
         and row["id"]
         for row in rows
@@ -533,83 +587,6 @@ def _remedy(folder: Any) -> str:
     return f"Remove the folder {folder} and build the book again: every chapter then runs anew."
 
 
-# --- the scoreboard -------------------------------------------------------------------------------
-
-
-def summary_html(ledger: Any, titles: Mapping[str, str]) -> str:
-    """Write the numbers of verdicts per chapter as an HTML table.
-
-    Parameters
-    ----------
-    ledger : DataFrame
-        From `read_ledger`.
-    titles : mapping of str to str
-        Title of each chapter, as plain text; a chapter without one goes by its name.
-
-    Returns
-    -------
-    str
-        A table with links to the parts of `board_html`; all text is escaped.
-    """
-    header = "".join(f"<th>{verdict}</th>" for verdict in VERDICTS)
-    lines = [f"<thead><tr><th></th>{header}</tr></thead><tbody>"]
-    for chapter, part in ledger.groupby("chapter", sort=False):
-        title = html.escape(titles.get(chapter, chapter))
-        head = f'<a href="#claims-{quote(chapter)}">{title}</a>'
-        lines.append(_count_row(head, part["verdict"]))
-    lines.append(_count_row("all", ledger["verdict"]))
-    return f'<table class="dataframe scoreboard-counts">{"".join(lines)}</tbody></table>'
-
-
-def _count_row(head: str, verdicts: Any) -> str:
-    cells = "".join(f"<td>{(verdicts == verdict).sum()}</td>" for verdict in VERDICTS)
-    return f"<tr><th>{head}</th>{cells}</tr>"
-
-
-def board_html(ledger: Any, titles: Mapping[str, str]) -> str:
-    """Write all claims as HTML, one heading and one table per chapter.
-
-    Parameters
-    ----------
-    ledger : DataFrame
-        From `read_ledger`.
-    titles : mapping of str to str
-        As in `summary_html`.
-
-    Returns
-    -------
-    str
-        Every claim links to its box in the chapter; all text is escaped.
-    """
-    names = ("claim", "published", "ours", "verdict", "reason")
-    header = "".join(f"<th>{name}</th>" for name in names)
-    parts = []
-    for chapter, part in ledger.groupby("chapter", sort=False):
-        title = html.escape(titles.get(chapter, chapter))
-        rows = "".join(_board_row(row) for row in part.to_dict("records"))
-        parts.append(
-            f'<h2 id="claims-{html.escape(chapter)}">{title}</h2>'
-            f'<table class="dataframe scoreboard"><thead><tr>{header}</tr></thead>'
-            f"<tbody>{rows}</tbody></table>"
-        )
-    return "".join(parts) or "<p>No claims yet.</p>"
-
-
-def _board_row(row: Mapping[str, str]) -> str:
-    text = {name: html.escape(value) for name, value in row.items()}
-    address = f"{quote(row['chapter'])}.html#claim-{quote(row['id'], safe='')}"
-    missed = f"Missed: {text['missed']}. " if row["missed"] else ""
-    whose = "our claim; " if row["kind"] == "ours" else ""
-    cells = (
-        f'<a href="{address}">{text["claim"]}</a><br><small>{whose}{text["where"]}</small>',
-        _one_per_line(row["paper"]),
-        f"{_one_per_line(row['ours'])}<br><small>{text['tolerance']}</small>",
-        text["verdict"],
-        missed + text["reason"],
-    )
-    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
-
-
 def _shown(id: str, argument: str, value: Any, digits: int) -> str:
     """Write figures for the box; an error that names what is no figure and no text."""
     try:
@@ -619,11 +596,6 @@ def _shown(id: str, argument: str, value: Any, digits: int) -> str:
             f"claim {id!r}: {argument}={value!r:.80} cannot be shown. Pass a number, a text, or a "
             "mapping of name to these."
         ) from None
-
-
-def _one_per_line(text: str) -> str:
-    """Figures that semicolons part, escaped, each on a line of its own in a narrow column."""
-    return "<br>".join(html.escape(figure) for figure in text.split("; "))
 
 
 def _show(value: Any, digits: int) -> str:

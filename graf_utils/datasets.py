@@ -234,6 +234,7 @@ def _provenance(table: dict[str, Any], registry: Registry) -> dict[str, Any]:
         "units": {name: target["unit"] for name, target in targets.items()},
         "higher_is_better": {name: target["higher_is_better"] for name, target in targets.items()},
         "policy": table["policy"],
+        "called": table.get("called", ""),
         "notes": list(table.get("notes", [])),
     }
 

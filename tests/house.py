@@ -27,9 +27,9 @@ FLOORS = (
     ("datasets", "features", "proxies", "results", "fashion_mnist", "path_encoding"),
     ("encodings", "scoring", "correlations", "metrics", "ceiling"),
     ("predictors",),
-    ("evaluation", "paired"),
-    ("search", "explain"),
-    ("plots", "chapter"),
+    ("evaluation", "paired", "published"),
+    ("search", "explain", "figures"),
+    ("plots", "chapter", "board"),
 )
 """No module imports one of a later floor. Modules of one floor may import each other."""
 

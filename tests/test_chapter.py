@@ -161,7 +161,7 @@ def test_what_reads_differently_is_refused(shown, monkeypatch, text, words):
 
 def test_a_claim_shows_itself_and_is_kept(shown, tmp_path):
     page = Chapter("98_test", tmp_path)
-    assert page.check("x", "It rises.", where="figure 1", holds=False) is None
+    assert page.check("x", "It rises.", where="here", kind="ours", holds=False) is None
     assert "claim-box fails" in shown[-1]
     assert read_ledger(tmp_path)["id"].tolist() == ["x"]
     assert page.ledger.claims[-1].verdict == "fails"
@@ -216,7 +216,8 @@ def test_a_chapter_runs_as_a_script():
     """Without IPython's shell sentences are printed; warnings take a line without a path."""
     code = (
         "from graf_utils.chapter import Chapter\nimport warnings\npage = Chapter('98_test')\n"
-        "page.say('one {term}`word`')\npage.check('x', 'It is so.', where='t', holds=True)\n"
+        "page.say('one {term}`word`')\n"
+        "page.check('x', 'It is so.', where='t', kind='ours', holds=True)\n"
         "warnings.warn('careful')\npage.finish('done')"
     )
     done = subprocess.run(
@@ -464,7 +465,7 @@ def test_roles_of_a_said_sentence_resolve_in_the_book(tmp_path):
     says = nbformat.v4.new_code_cell(
         "page.say('Cited {cite:t}`kadlecova_2024_graf`, drawn {numref}`fig-a`,',\n"
         "         '[on](02_next.md#second-part), <script>alert(1)</script>.')\n"
-        "page.check('x', 'It is so.', where='t', holds=True)\n"
+        "page.check('x', 'It is so.', where='t', kind='ours', holds=True)\n"
         "page.exercise('Why?', 'So: {cite:t}`kadlecova_2024_graf`.')\n"
         "page.finish('The answer.')"
     )

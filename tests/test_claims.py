@@ -13,17 +13,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from graf_utils.claims import (
-    VERDICTS,
-    Ledger,
-    board_html,
-    check,
-    glue,
-    read_ledger,
-    summary_html,
-)
+from graf_utils.board import board_html, summary_html
+from graf_utils.claims import KINDS, VERDICTS, Ledger, check, glue, read_ledger
 
 HOLDS, PARTLY, FAILS, UNTESTED = VERDICTS
+LINK = "https://example.org/outputs.ipynb"
+SOURCE = {"where": "stored results", "kind": "stored", "link": LINK}
 
 
 @pytest.mark.parametrize(
@@ -38,7 +33,7 @@ HOLDS, PARTLY, FAILS, UNTESTED = VERDICTS
     ],
 )
 def test_a_figure_within_its_tolerance(ours, verdict):
-    claim = check("x", "a figure", where="table 1", paper=0.845, ours=ours, tolerance=0.002)
+    claim = check("x", "a figure", **SOURCE, paper=0.845, ours=ours, tolerance=0.002)
     assert claim.verdict == verdict
 
 
@@ -63,7 +58,7 @@ ONE_RULE = [  # parts, decisive, verdict: all hold; most or a decisive one miss;
 
 @pytest.mark.parametrize(("parts", "decisive", "verdict"), ONE_RULE)
 def test_one_rule_for_parts(parts, decisive, verdict):
-    claim = check("x", "an order", where="figure 2", holds=parts, decisive=decisive)
+    claim = check("x", "an order", **SOURCE, holds=parts, decisive=decisive)
     assert claim.verdict == verdict
 
 
@@ -72,7 +67,7 @@ def test_the_same_rule_for_figures(parts, decisive, verdict):
     paper = dict.fromkeys(range(1, len(parts) + 1), 0.5)
     ours = {name: 0.5 if met else 0.7 for name, met in zip(paper, parts, strict=True)}
     claim = check(
-        "x", "figures", where="table 1", paper=paper, ours=ours, tolerance=0.1, decisive=decisive
+        "x", "figures", **SOURCE, paper=paper, ours=ours, tolerance=0.1, decisive=decisive
     )
     assert claim.verdict == verdict
     assert claim.missed.count("by 0.200") == parts.count(False)
@@ -91,7 +86,7 @@ def test_the_same_rule_for_figures(parts, decisive, verdict):
     ],
 )
 def test_several_figures(ours, verdict):
-    claim = check("x", "two", where="table 1", paper={"a": 1, "b": 2}, ours=ours, tolerance=0.1)
+    claim = check("x", "two", **SOURCE, paper={"a": 1, "b": 2}, ours=ours, tolerance=0.1)
     assert claim.verdict == verdict
 
 
@@ -114,7 +109,7 @@ def test_several_figures(ours, verdict):
     ],
 )
 def test_only_what_is_true_holds(holds, verdict):
-    assert check("x", "an order", where="figure 2", holds=holds).verdict == verdict
+    assert check("x", "an order", **SOURCE, holds=holds).verdict == verdict
 
 
 @pytest.mark.parametrize(
@@ -145,56 +140,78 @@ def test_only_what_is_true_holds(holds, verdict):
 )
 def test_what_is_not_a_boolean_is_refused(holds):
     with pytest.raises(ValueError, match="claim 'x': holds"):
-        check("x", "an order", where="figure 2", holds=holds)
+        check("x", "an order", **SOURCE, holds=holds)
 
 
 def test_parts_of_one_name_are_refused():
     frame = pd.DataFrame([[True, True], [False, True]], index=["a", "a"], columns=["c", "d"])
     with pytest.raises(ValueError, match="share a name"):
-        check("x", "an order", where="figure 2", holds=frame)
+        check("x", "an order", **SOURCE, holds=frame)
     with pytest.raises(ValueError, match="share a name"):
-        check("x", "an order", where="figure 2", holds=pd.Series([True, False], index=["a", "a"]))
+        check("x", "an order", **SOURCE, holds=pd.Series([True, False], index=["a", "a"]))
 
 
 def test_missed_parts_are_named():
-    claim = check("x", "rises", where="figure 2", holds={"N=32": True, "N=128": False})
+    claim = check("x", "rises", **SOURCE, holds={"N=32": True, "N=128": False})
     assert claim.missed == "N=128"
     assert "<dt>Missed</dt><dd>N=128</dd>" in claim._repr_html_()
-    claim = check("x", "y", where="t", paper={"a": 1, "b": 2}, ours={"a": 1.5}, tolerance=0.1)
+    claim = check("x", "y", **SOURCE, paper={"a": 1, "b": 2}, ours={"a": 1.5}, tolerance=0.1)
     assert claim.missed == "a by 0.500; b no figure"
 
 
 def test_named_figures_are_told_apart_though_names_have_commas_and_end_in_numbers():
     figures = {"GRAF, N=32": 0.611, "GRAF, N=128": 0.704}
-    claim = check("x", "y", where="t", paper=figures, ours=figures, tolerance=0.1)
+    claim = check("x", "y", **SOURCE, paper=figures, ours=figures, tolerance=0.1)
     assert claim.paper == claim.ours == "GRAF, N=32: 0.611; GRAF, N=128: 0.704"
-    claim = check("x", "y", where="t", holds={"GRAF, N=32": False, "GRAF, N=128": False})
+    claim = check("x", "y", **SOURCE, holds={"GRAF, N=32": False, "GRAF, N=128": False})
     assert claim.missed == "GRAF, N=32; GRAF, N=128"
 
 
 def test_the_board_has_one_figure_per_line(tmp_path):
     figures = {"a<": 1.0, "b": 2.0}
     ledger = Ledger("03_chapter", tmp_path)
-    ledger.check("x", "y", where="t", paper=figures, ours=figures, tolerance=0.1)
+    ledger.check("x", "y", **SOURCE, paper=figures, ours=figures, tolerance=0.1)
     page = board_html(read_ledger(tmp_path), {})
     assert page.count("a&lt;: 1.000<br>b: 2.000<") == 2
 
 
-def test_a_claim_of_ours_is_called_so_wherever_it_is_shown(tmp_path):
-    ledger = Ledger("03_chapter", tmp_path)
-    figures = {"where": "table 1", "paper": 0.8, "ours": 0.9, "holds": True}
-    theirs, own = (ledger.check(k, f"{k} claims", kind=k, **figures) for k in ("paper", "ours"))
-    box = own._repr_html_()
-    assert "<strong>Our claim.</strong>" in box
-    assert "<dt>Published</dt><dd>0.800</dd>" in box
-    assert "Paper" not in box
-    assert "<strong>Claim.</strong>" in theirs._repr_html_()
-    assert "<dt>Paper</dt><dd>0.800</dd>" in theirs._repr_html_()
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_claim_says_whose_it_is_and_where_it_can_be_read(tmp_path, kind):
+    """In its box and on the board: the kind in words, and the link of the source."""
+    figures = {"where": "a <place>", "kind": kind, "link": LINK, "paper": 0.8, "ours": 0.9}
+    claim = Ledger("03_chapter", tmp_path).check("x", "It is so.", holds=True, **figures)
     frame = read_ledger(tmp_path)
-    assert frame["kind"].tolist() == ["paper", "ours"]
-    (_, first, second) = board_html(frame, {}).split("<tr>")[1:]
-    assert "our claim; table 1" in second
-    assert "our claim" not in first
+    assert frame["kind"].tolist() == [kind]
+    assert frame["link"].tolist() == [LINK]
+    for page in (claim._repr_html_(), board_html(frame, {})):
+        assert f'<a href="{LINK}">a &lt;place&gt;</a>; {html.escape(KINDS[kind])}' in page
+    box = claim._repr_html_()
+    assert ("<strong>Our claim.</strong>" in box) == (kind == "ours")
+    assert ("<dt>Paper</dt><dd>0.800</dd>" in box) == (kind in ("stored", "figure", "statement"))
+    assert ("<dt>Published</dt><dd>0.800</dd>" in box) == (kind in ("other", "ours"))
+
+
+def test_every_kind_but_ours_needs_the_link_of_its_source():
+    for kind in KINDS:
+        arguments = {"where": "there", "kind": kind, "holds": True}
+        if kind == "ours":
+            assert "<a " not in check("x", "It is so.", **arguments)._repr_html_()
+        else:
+            with pytest.raises(ValueError, match="needs the link of its source"):
+                check("x", "It is so.", **arguments)
+
+
+@pytest.mark.parametrize(
+    "link", ["http://a.org", "javascript:alert(1)", "a.org", "https://", 'https://a" b', 7, None]
+)
+def test_what_is_no_address_is_no_link(link):
+    with pytest.raises(ValueError, match="no address"):
+        check("x", "It is so.", where="there", kind="other", link=link, holds=True)
+
+
+def test_a_claim_says_its_kind():
+    with pytest.raises(TypeError, match="kind"):
+        check("x", "It is so.", where="there", holds=True)
 
 
 @pytest.mark.parametrize(
@@ -219,12 +236,12 @@ def test_a_claim_of_ours_is_called_so_wherever_it_is_shown(tmp_path):
     ],
 )
 def test_the_tolerance_comes_from_the_source_and_the_seeds(ours, options, verdict, shown):
-    claim = check("x", "a figure", where="table 1", paper=0.85, ours=ours, **options)
+    claim = check("x", "a figure", **SOURCE, paper=0.85, ours=ours, **options)
     assert (claim.verdict, claim.tolerance) == (verdict, shown)
 
 
 def test_each_figure_has_its_own_standard_error():
-    options = {"paper": {"a": 1, "b": 1}, "ours": {"a": 1.1, "b": 1.1}, "where": "table 1"}
+    options = {"paper": {"a": 1, "b": 1}, "ours": {"a": 1.1, "b": 1.1}, **SOURCE}
     claim = check("x", "two", standard_error={"a": 0.1, "b": 0.01}, **options)
     assert claim.missed == "b by 0.100"
     assert claim.tolerance == "± 0.02 to 0.2 (1.96 standard errors)"
@@ -233,10 +250,10 @@ def test_each_figure_has_its_own_standard_error():
 
 
 def test_what_cannot_be_tested_needs_a_reason():
-    claim = check("x", "on a GPU", where="section 5", reason="no GPU here")
+    claim = check("x", "on a GPU", **SOURCE, reason="no GPU here")
     assert claim.verdict == UNTESTED
     with pytest.raises(ValueError, match="Pass ours, holds, or the reason"):
-        check("x", "on a GPU", where="section 5")
+        check("x", "on a GPU", **SOURCE)
 
 
 @pytest.mark.parametrize(
@@ -265,17 +282,27 @@ def test_what_cannot_be_tested_needs_a_reason():
         ({"ours": 1.0, "paper": 1.0, "tolerance": "0.1"}, "must be a finite number"),
         ({"ours": 1.0, "paper": 1.0, "standard_error": math.nan}, "One seed has no spread"),
         ({"ours": 1.0, "paper": 1.0, "tolerance": 0.1, "precision": 0.1}, "not both"),
-        ({"holds": True, "kind": "our"}, "kind='our'.*Did you mean 'ours'"),
     ],
 )
 def test_bad_arguments(arguments, words):
     with pytest.raises(ValueError, match=words):
-        check("x", "a claim", where="table 1", **arguments)
+        check("x", "a claim", **SOURCE, **arguments)
+
+
+def test_a_kind_that_is_not_known_is_named():
+    with pytest.raises(ValueError, match="kind='our'.*Did you mean 'ours'"):
+        check("x", "a claim", where="there", kind="our", holds=True)
 
 
 def test_the_box_shows_everything_and_escapes_it():
     claim = check(
-        "a<b", "τ < 1", where="t & f", paper=1234, ours=1234, tolerance=0, reason="<script>"
+        "a<b",
+        "τ < 1",
+        **SOURCE | {"where": "t & f"},
+        paper=1234,
+        ours=1234,
+        tolerance=0,
+        reason="<script>",
     )
     box = claim._repr_html_()
     for text in ("τ &lt; 1", "t &amp; f", "1,234", "± 0", "&lt;script&gt;", "Verdict: holds"):
@@ -291,12 +318,12 @@ def test_no_text_of_a_claim_reaches_a_page_unescaped(tmp_path):
     """A script in any text, in the box of the chapter and on the board."""
     ledger = Ledger("03_chapter", tmp_path)
     box = ledger.check(
-        SCRIPT, SCRIPT, where=SCRIPT, paper=SCRIPT, ours=SCRIPT, reason=SCRIPT,
+        SCRIPT, SCRIPT, where=SCRIPT, kind="ours", paper=SCRIPT, ours=SCRIPT, reason=SCRIPT,
         holds={SCRIPT: False, "b": True},
     )._repr_html_()  # fmt: skip
     frame = read_ledger(tmp_path)
     frame["tolerance"] = SCRIPT
-    other = frame.assign(chapter=SCRIPT, verdict=SCRIPT)
+    other = frame.assign(chapter=SCRIPT, verdict=SCRIPT, kind=SCRIPT, link=SCRIPT)
     for page in (
         box,
         board_html(frame, {"03_chapter": SCRIPT}),
@@ -311,7 +338,7 @@ def test_no_text_of_a_claim_reaches_a_page_unescaped(tmp_path):
 def test_the_board_links_to_the_box_of_each_claim(tmp_path):
     """Whatever the id: the fragment of the address, decoded, is the id of the box."""
     for name in ("graf-beats-zcp", "xgb+", 'a "b" <c>&d', "50 %"):
-        box = Ledger("03_chapter", tmp_path).check(name, "y", where="t", holds=True)._repr_html_()
+        box = Ledger("03_chapter", tmp_path).check(name, "y", **SOURCE, holds=True)._repr_html_()
         (written,) = re.findall(r' id="([^"]*)"', box)
         (fragment,) = re.findall(
             r'href="03_chapter.html#([^"]*)"', board_html(read_ledger(tmp_path), {})
@@ -346,11 +373,12 @@ def test_a_ledger_stays_in_its_folder(tmp_path, chapter):
         ("chapter", "../other"),
         ("paper", 7),
         ("kind", "theirs"),
+        ("link", "javascript:alert(1)"),
     ],
 )
 def test_a_damaged_ledger_is_an_error_with_a_remedy(tmp_path, text):
     folder = tmp_path / "claims"
-    Ledger("03_chapter", folder).check("one", "first", where="table 1", holds=True)
+    Ledger("03_chapter", folder).check("one", "first", **SOURCE, holds=True)
     file = folder / "03_chapter.json"
     if isinstance(text, tuple):
         (row,) = json.loads(file.read_text(encoding="utf-8"))
@@ -359,13 +387,13 @@ def test_a_damaged_ledger_is_an_error_with_a_remedy(tmp_path, text):
     with pytest.raises(ValueError, match="Remove the folder"):
         read_ledger(folder)
     shutil.rmtree(folder)  # the remedy: remove it, and run the chapter again
-    Ledger("03_chapter", folder).check("one", "first", where="table 1", holds=True)
+    Ledger("03_chapter", folder).check("one", "first", **SOURCE, holds=True)
     assert len(read_ledger(folder)) == 1
 
 
 def test_missing_claims_are_an_error(tmp_path):
     for chapter in ("01_a", "02_b"):
-        Ledger(chapter, tmp_path).check("one", "first", where="table 1", holds=True)
+        Ledger(chapter, tmp_path).check("one", "first", **SOURCE, holds=True)
     assert len(read_ledger(tmp_path, ["01_a", "02_b"])) == 2
     (tmp_path / "02_b.json").unlink()
     with pytest.raises(ValueError, match=r"lacks the claims of \['02_b'\]"):
@@ -376,7 +404,7 @@ def test_missing_claims_are_an_error(tmp_path):
 
 def test_a_killed_writer_leaves_nothing_for_long(tmp_path, monkeypatch):
     """Whole or not at all, and what a killed run left goes with the next write."""
-    Ledger("03_chapter", tmp_path).check("one", "first", where="table 1", holds=True)
+    Ledger("03_chapter", tmp_path).check("one", "first", **SOURCE, holds=True)
     before = (tmp_path / "03_chapter.json").read_bytes()
     code = (
         "import os, signal\nfrom graf_utils import _files, claims\n"
@@ -392,10 +420,10 @@ def test_a_killed_writer_leaves_nothing_for_long(tmp_path, monkeypatch):
 
 def test_the_ledger_is_written_and_read(tmp_path):
     ledger = Ledger("03_chapter", tmp_path)
-    ledger.check("one", "first", where="table 1", paper=1.0, ours=1.0, tolerance=0.1)
-    ledger.check("two", "second", where="table 1", holds=False)
-    ledger.check("one", "first, again", where="table 1", paper=1.0, ours=2.0, tolerance=0.1)
-    Ledger("02_chapter", tmp_path).check("three", "third", where="table 2", holds=True)
+    ledger.check("one", "first", **SOURCE, paper=1.0, ours=1.0, tolerance=0.1)
+    ledger.check("two", "second", **SOURCE, holds=False)
+    ledger.check("one", "first, again", **SOURCE, paper=1.0, ours=2.0, tolerance=0.1)
+    Ledger("02_chapter", tmp_path).check("three", "third", **SOURCE, holds=True)
     frame = read_ledger(tmp_path)
     assert frame["id"].tolist() == ["three", "two", "one"]
     assert frame["verdict"].tolist() == [HOLDS, FAILS, FAILS]
@@ -410,18 +438,18 @@ def test_the_ledger_is_written_and_read(tmp_path):
 def test_a_ledger_without_a_folder_writes_nothing(tmp_path, monkeypatch):
     monkeypatch.delenv("GRAF_LEDGER_DIR", raising=False)
     monkeypatch.chdir(tmp_path)
-    Ledger("03_chapter").check("one", "first", where="table 1", holds=True)
+    Ledger("03_chapter").check("one", "first", **SOURCE, holds=True)
     assert not list(tmp_path.iterdir())
     assert read_ledger().empty
     monkeypatch.setenv("GRAF_LEDGER_DIR", str(tmp_path / "ledger"))
-    Ledger("03_chapter").check("one", "first", where="table 1", holds=True)
+    Ledger("03_chapter").check("one", "first", **SOURCE, holds=True)
     (file,) = (tmp_path / "ledger").iterdir()
     assert json.loads(file.read_text(encoding="utf-8"))[0]["verdict"] == HOLDS
 
 
 def test_a_broken_claim_shows_as_broken_and_does_not_stop(tmp_path):
     claim = Ledger("03_chapter", tmp_path).check(
-        "broken", "τ is .845", where="table 1", paper=0.845, ours=0.1, tolerance=0.002
+        "broken", "τ is .845", **SOURCE, paper=0.845, ours=0.1, tolerance=0.002
     )
     assert "claim-box fails" in claim._repr_html_()
     assert read_ledger(tmp_path)["verdict"].tolist() == [FAILS]

@@ -356,13 +356,15 @@ def test_search_says_what_it_reads(call):
 def test_two_figures_of_one_name_are_refused():
     paper = pd.Series([0.8, 0.9], index=["a", "a"])
     with pytest.raises(ValueError, match="paper has two figures 'a'"):
-        check("x", "It is.", where="here", paper=paper, ours={"a": 0.9}, tolerance=0.01)
+        check(
+            "x", "It is.", where="here", kind="ours", paper=paper, ours={"a": 0.9}, tolerance=0.01
+        )
 
 
 def test_a_standard_error_may_be_a_series():
     figures = {"a": 0.8, "b": 0.8}
     errors = pd.Series({"a": 0.01, "b": 0.02})
-    options = {"where": "here", "paper": figures, "ours": figures}
+    options = {"where": "here", "kind": "ours", "paper": figures, "ours": figures}
     expected = check("x", "It is.", standard_error=errors.to_dict(), **options)
     assert check("x", "It is.", standard_error=errors, **options) == expected
 
@@ -378,12 +380,12 @@ def test_a_standard_error_may_be_a_series():
 )
 def test_claims_say_what_to_pass(options, message):
     with pytest.raises(ValueError, match=message):
-        check("x", "It is.", where="here", **options)
+        check("x", "It is.", where="here", kind="ours", **options)
 
 
 def test_a_ledger_is_a_folder_with_each_claim_once(tmp_path):
     ledger = Ledger("03_x", tmp_path)
-    ledger.check("x", "It is.", where="here", holds=True)
+    ledger.check("x", "It is.", where="here", kind="ours", holds=True)
     assert len(read_ledger(tmp_path, "03_x")) == 1, "one chapter is a chapter"
     file = tmp_path / "03_x.json"
     content = file.read_text(encoding="utf-8")

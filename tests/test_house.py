@@ -37,10 +37,15 @@ LONG_FUNCTIONS: dict[str, str] = {}
 """Functions that may be longer, each with its reason: ``{"plots.draw_cell": "…"}``."""
 
 SHARED_STRINGS: dict[tuple[str, str], str] = {
+    ("board", "predictor"): "a column of the published figures",
     ("correlations", "spearman"): "a column of its frame",
     ("datasets", "zen"): "a key of the records in NASLib's zipped files",
     ("evaluation", "predictor"): "a column of the results",
     ("explain", "predictor"): "a column of the results",
+    ("figures", "kendall_tau"): "a column of the results",
+    ("figures", "predictor"): "a column of the results",
+    ("published", "kendall_tau"): "a column of the results",
+    ("published", "predictor"): "a column of the results",
     ("path_encoding", "path"): "what the names of its columns begin with",
     ("plots", "kendall_tau"): "a column of the results, written out on an axis",
     ("plots", "plain"): "an operation of the macro space, by which lines are styled",

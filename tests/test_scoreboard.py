@@ -1,17 +1,22 @@
 """The scoreboard shows what the chapters found, a broken claim as broken."""
 
 import json
+import re
 from pathlib import Path
 
 import matplotlib as mpl
+import pandas as pd
 import pytest
 
 mpl.use("Agg")
 
 import matplotlib.pyplot as plt
 
+from graf_utils.board import counts_html, figures_html, untested_html
 from graf_utils.claims import VERDICTS, Ledger
+from graf_utils.published import published
 
+SOURCE = {"where": "stored results", "kind": "stored", "link": "https://example.org/a.ipynb"}
 NOTEBOOK = Path(__file__).parent.parent / "notebooks" / "99_scoreboard.ipynb"
 
 
@@ -21,7 +26,7 @@ CHAPTERS = sorted(
 
 
 def shown(folder, monkeypatch):
-    """Run the page's code on a ledger: its two tables, and its names."""
+    """Run the page's code on a ledger: its tables, and its names."""
     monkeypatch.setenv("GRAF_LEDGER_DIR", str(folder))
     monkeypatch.chdir(NOTEBOOK.parent)
     cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
@@ -47,17 +52,18 @@ def ledger(tmp_path):
     for chapter in CHAPTERS:
         Ledger(chapter, tmp_path)
     tasks = Ledger("05_tasks", tmp_path)
-    tasks.check("fine", "τ of GRAF", where="table 1", paper=0.8, ours=0.801, tolerance=0.006)
-    tasks.check("broken", "τ < .2", where="fig. 1", paper=0.8, ours=0.1, tolerance=0.006)
+    tasks.check("fine", "τ of GRAF", **SOURCE, paper=0.8, ours=0.801, tolerance=0.006)
+    tasks.check("broken", "τ < .2", **SOURCE, paper=0.8, ours=0.1, tolerance=0.006)
     other = Ledger("98_unknown", tmp_path)
-    other.check("half", "two", where="table 2", holds=[True, False], ours="a <b>", paper="<i>")
-    other.check("missing", "elsewhere", where="table 3", reason="no GPU here")
+    other.check("half", "two", **SOURCE, holds=[True, False], ours="a <b>", paper="<i>")
+    other.check("missing", "elsewhere", **SOURCE, reason="no GPU here")
     return tmp_path
 
 
 def test_a_broken_claim_shows_as_broken(ledger, monkeypatch):
-    (summary, board), names = shown(ledger, monkeypatch)
+    (*_, summary, board), names = shown(ledger, monkeypatch)
     row = next(row for row in board.split("<tr>") if "claim-broken" in row)
+    assert row.index("fails") < row.index("claim-broken")  # seen first on a telephone
     for text in ("fails", "0.100", "0.800", "± 0.006", "τ &lt; .2", "05_tasks.html#claim-broken"):
         assert text in row, text
     assert "holds" not in row
@@ -69,7 +75,7 @@ def test_a_broken_claim_shows_as_broken(ledger, monkeypatch):
 
 
 def test_claims_stand_under_their_chapters(ledger, monkeypatch):
-    (summary, board), names = shown(ledger, monkeypatch)
+    (*_, summary, board), names = shown(ledger, monkeypatch)
     title = "Hardware, robustness and other tasks"
     assert names["titles"] == {"05_tasks": title, "98_unknown": "98_unknown"}
     first, second = board.split("<h2")[1:]
@@ -88,7 +94,7 @@ def test_a_board_without_claims(tmp_path, monkeypatch):
         Ledger(chapter, tmp_path)
     pages, names = shown(tmp_path, monkeypatch)
     assert names["said"] == "none yet"
-    assert len(pages) == 2
+    assert len(pages) == 5  # three of figures, two of claims
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
@@ -103,3 +109,60 @@ def test_a_reader_without_a_ledger_sees_an_empty_board(tmp_path, monkeypatch):
     monkeypatch.delenv("GRAF_LEDGER_DIR", raising=False)
     pages, names = shown("", monkeypatch)
     assert names["said"] == "none yet"
+
+
+def test_the_board_begins_with_all_published_figures(tmp_path, monkeypatch):
+    """Counts that fit together, from the committed results, whatever has been computed."""
+    for chapter in CHAPTERS:
+        Ledger(chapter, tmp_path)
+    (counts, failed, untested, *_), names = shown(tmp_path, monkeypatch)
+    rows = [row for row in published().to_dict("records") if "kendall_tau" in row["statistic"]]
+    rows = [row for row in rows if row["kind"] in ("stored", "figure", "statement")]
+    total = names["total"]
+    assert total["figures"] == len(rows) >= 678
+    assert total["within"] + total["outside"] == total["computed"]
+    assert total["computed"] + total["untested"] == total["figures"]
+    assert total["within"] > 0
+    assert counts.count("<tr") - 1 == len({(row["table"], row["where"]) for row in rows})
+    assert failed.count(">fails</strong>") == total["outside"]
+    assert untested.count(">cannot be tested here</strong>") == untested.count("<tr") - 1
+    assert not set(names["checked"]["kind"]) & {"rerun", "other"}
+
+
+def test_figures_outside_stand_worst_first_with_their_source_and_escaped():
+    row = {
+        "table": "<t>", "target": "<b>", "predictor": "<p>", "encoding": "<e>", "train_size": 1024,
+        "where": "<w>", "kind": "figure", "source_link": "https://example.org/a", "value": 0.5,
+        "ours": 0.4, "difference": -0.1, "tolerance": 0.01, "n": 50, "verdict": "fails",
+        "reason": "<r>",
+    }  # fmt: skip
+    failed = pd.DataFrame([row | {"ours": 0.01 * i} for i in range(25)])
+    page = figures_html(failed, shown=20)
+    first, rest = page.split("<details>")
+    assert (first.count(">fails<"), rest.count(">fails<")) == (20, 5)
+    assert "5 more" in rest
+    assert first.index("here: 0.000") < first.index("here: 0.190")
+    assert '<a href="https://example.org/a">&lt;w&gt;</a>; read off a figure' in page
+    assert "&lt;t&gt;, &lt;b&gt;: &lt;p&gt; on &lt;e&gt;, N=1,024" in page
+    assert "−0.100, tolerance 0.010; 50 seeds" in page
+    left = untested_html(failed)
+    assert "25</td>" in left
+    assert "&lt;r&gt;" in left
+    summary = {
+        "table": "<t>", "where": "<w>", "figures": 9, "computed": 7, "within": 5, "outside": 2,
+        "untested": 2, "largest": 0.1, "orders": 3, "winners": 1, "order_tau": 0.5,
+    }  # fmt: skip
+    fine = summary | {"table": "fine", "outside": 0}
+    counts = counts_html(pd.DataFrame([fine, summary]))
+    assert counts.index("&lt;t&gt;") < counts.index("fine")  # what fails comes first
+    for cell in ("5 of 7", "2 outside", "<td>2</td>", "0.100", "same winner 1 of 3"):
+        assert cell in counts
+    for text in (page, left, counts):
+        assert not re.search(r"<[tbpewr]>", text)
+    assert figures_html(failed[:0]) == untested_html(failed.assign(reason="")) == "<p>None.</p>"
+
+
+def test_a_page_for_a_telephone_has_few_columns(ledger, monkeypatch):
+    pages, _ = shown(ledger, monkeypatch)
+    for page in pages:
+        assert max(head.count("<th>") for head in re.findall("<thead>.*?</thead>", page)) <= 5

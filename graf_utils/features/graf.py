@@ -157,10 +157,12 @@ class GRAF(GraphTransformer):
     space : str or SearchSpace, default "nb201"
         Search space the architectures are from.
     variant : {"paper", "allowed"}, default "paper"
-        The meaning of `max_path_len[O]`. ``"paper"``, which produced the published numbers: of all
+        The meaning of `max_path_len[O]`. ``"allowed"`` is how the paper defines it: the edges of
+        the longest path that uses only operations of O, 0 if there is none. ``"paper"`` is what the
+        authors' released code (icml24) computes, and with it the published numbers: of all
         input-output paths, take those with the least number of edges outside O minus edges inside
-        O; the feature is the number of edges inside O, the smallest among ties. ``"allowed"``, the
-        textbook reading: the edges of the longest path that stays inside O, 0 if there is none.
+        O; the feature is the number of edges inside O, the smallest among ties. In August 2024
+        (commit 4d2df37) the authors changed their code to the definition.
     families : sequence of str or callable, or mapping of name to these, optional
         Families to compute: names of `FAMILIES`, and functions of a `GraphBatch` of your own (see
         `feature_family`), which come after those with a name. By default those that the authors
@@ -182,11 +184,11 @@ class GRAF(GraphTransformer):
 
     Notes
     -----
-    The definitions are those of Kadlecová et al. (2024), section 3; `none` is a label like any
-    other. Without `drop_redundant`, `transform` needs no `fit`. Architectures may be a `Table`,
-    tuples of operation ids, the benchmark's strings, or rows of an integer array; a `GraphBatch` is
-    taken as it is, and so is a dictionary of one for each cell. Bad input raises a `ValueError`
-    naming it.
+    The definitions are those of Kadlecová et al. (2024), but for `max_path_len` with
+    ``variant="paper"``; `none` is a label like any other. Without `drop_redundant`, `transform`
+    needs no `fit`. Architectures may be a `Table`, tuples of operation ids, the benchmark's
+    strings, or rows of an integer array; a `GraphBatch` is taken as it is, and so is a dictionary
+    of one for each cell. Bad input raises a `ValueError` naming it.
 
     Examples
     --------
@@ -228,7 +230,7 @@ class GRAF(GraphTransformer):
         if self.variant not in ("paper", "allowed"):
             raise ValueError(
                 f"variant={self.variant!r} is unknown; it must be 'paper' (the published numbers) "
-                "or 'allowed' (paths restricted to the subset)."
+                "or 'allowed' (the paper's definition: paths that stay inside the subset)."
             )
         families = as_families(graf_families(space) if self.families is None else self.families)
         if self._dtype().kind in "iub" and any(f.name.startswith("mean_") for f in families):

@@ -1,0 +1,218 @@
+"""The scoreboard: all claims, and all published figures, at a glance and as HTML.
+
+A verdict stands with its claim in the first column, so that a telephone shows both.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from graf_utils.claims import CSS, VERDICTS, source_html
+
+__all__ = ["board_html", "counts_html", "figures_html", "summary_html", "untested_html"]
+
+FAILS = VERDICTS[2]
+
+
+# --- claims ---------------------------------------------------------------------------------------
+
+
+def summary_html(ledger: Any, titles: Mapping[str, str]) -> str:
+    """Write the numbers of verdicts per chapter as an HTML table.
+
+    Parameters
+    ----------
+    ledger : DataFrame
+        From `graf_utils.claims.read_ledger`.
+    titles : mapping of str to str
+        Title of each chapter, as plain text; a chapter without one goes by its name.
+
+    Returns
+    -------
+    str
+        A table with links to the parts of `board_html`; all text is escaped.
+    """
+    lines = [_head(("", *VERDICTS))]
+    for chapter, part in ledger.groupby("chapter", sort=False):
+        title = html.escape(titles.get(chapter, chapter))
+        head = f'<a href="#claims-{quote(chapter)}">{title}</a>'
+        lines.append(_count_row(head, part["verdict"]))
+    lines.append(_count_row("all", ledger["verdict"]))
+    return f'<table class="dataframe scoreboard-counts">{"".join(lines)}</tbody></table>'
+
+
+def _head(names: tuple[str, ...]) -> str:
+    cells = "".join(f"<th>{name}</th>" for name in names)
+    return f"<thead><tr>{cells}</tr></thead><tbody>"
+
+
+def _count_row(head: str, verdicts: Any) -> str:
+    cells = "".join(f"<td>{(verdicts == verdict).sum()}</td>" for verdict in VERDICTS)
+    return f"<tr><th>{head}</th>{cells}</tr>"
+
+
+def board_html(ledger: Any, titles: Mapping[str, str]) -> str:
+    """Write all claims as HTML, one heading and one table per chapter.
+
+    Parameters
+    ----------
+    ledger : DataFrame
+        From `graf_utils.claims.read_ledger`.
+    titles : mapping of str to str
+        As in `summary_html`.
+
+    Returns
+    -------
+    str
+        Every claim stands with its verdict and its source, and links to its box in the chapter; all
+        text is escaped.
+    """
+    parts = []
+    for chapter, part in ledger.groupby("chapter", sort=False):
+        title = html.escape(titles.get(chapter, chapter))
+        rows = "".join(_board_row(row) for row in part.to_dict("records"))
+        parts.append(
+            f'<h2 id="claims-{html.escape(chapter)}">{title}</h2>'
+            f'<table class="dataframe scoreboard">{_head(("claim", "published, and here"))}'
+            f"{rows}</tbody></table>"
+        )
+    return "".join(parts) or "<p>No claims yet.</p>"
+
+
+def _board_row(row: Mapping[str, str]) -> str:
+    text = {name: html.escape(value) for name, value in row.items()}
+    address = f"{quote(row['chapter'])}.html#claim-{quote(row['id'], safe='')}"
+    why = (f"Missed: {text['missed']}. " if row["missed"] else "") + text["reason"]
+    source = source_html(row["where"], row["kind"], row["link"])
+    shown = [_one_per_line(row["paper"])] if row["paper"] else []
+    shown += [f"here: {_one_per_line(row['ours'])}"] if row["ours"] else []
+    shown += [f"<small>{text['tolerance']}</small>"] if row["tolerance"] else []
+    claim = f'{_badge(row["verdict"])} <a href="{address}">{text["claim"]}</a>'
+    claim += f"<br><small>{source}</small>" + (f"<br><small>{why}</small>" if why else "")
+    return f"<tr><td>{claim}</td><td>{'<br>'.join(shown)}</td></tr>"
+
+
+def _badge(verdict: str, words: str = "") -> str:
+    """A verdict in its colour, by its name or in other words."""
+    css = CSS.get(verdict, CSS[VERDICTS[-1]])
+    return f'<strong class="verdict-word {css}">{html.escape(words or verdict)}</strong>'
+
+
+def _breakable(name: str) -> str:
+    """A name, escaped, that a narrow column may break after the parts of an encoding."""
+    return html.escape(name).replace("+", "+<wbr>")
+
+
+def _one_per_line(text: str) -> str:
+    """Figures that semicolons part, escaped, each on a line of its own in a narrow column."""
+    return "<br>".join(html.escape(figure) for figure in text.split("; "))
+
+
+# --- published figures ----------------------------------------------------------------------------
+
+
+def counts_html(summary: Any) -> str:
+    """Write how many figures of each table lie within their tolerance.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        From `graf_utils.figures.summarise_checks`.
+
+    Returns
+    -------
+    str
+        A table; tables with figures outside stand first, then those with none computed; all text is
+        escaped.
+    """
+    lines = [_head(("figures of", "within", "untested", "largest gap"))]
+    ranked = summary.sort_values(["outside", "untested"], ascending=False, kind="stable")
+    for row in ranked.to_dict("records"):
+        within = [f"{row['within']} of {row['computed']}" if row["computed"] else "none computed"]
+        within += [_badge(FAILS, f"{row['outside']} outside")] if row["outside"] else []
+        if row["orders"]:
+            within.append(f"<small>same winner {row['winners']} of {row['orders']}</small>")
+        largest = f"{row['largest']:.3f}" if row["computed"] else "–"
+        lines.append(
+            f"<tr><th>{_breakable(row['table'])}<br><small>{html.escape(row['where'])}</small></th>"
+            f"<td>{'<br>'.join(within)}</td><td>{row['untested']}</td><td>{largest}</td></tr>"
+        )
+    return f'<table class="dataframe scoreboard-counts">{"".join(lines)}</tbody></table>'
+
+
+def figures_html(failed: Any, shown: int = 20) -> str:
+    """Write the figures outside their tolerance, in the order given; the rest to be opened.
+
+    Parameters
+    ----------
+    failed : DataFrame
+        From `graf_utils.figures.outside`.
+    shown : int
+        How many stand on the page at once.
+
+    Returns
+    -------
+    str
+        A table with the figure, its source and both numbers; all text is escaped.
+    """
+    if not len(failed):
+        return "<p>None.</p>"
+    rows = [_figure_row(row) for row in failed.to_dict("records")]
+    page = _figure_table(rows[:shown])
+    if rows[shown:]:
+        more = _figure_table(rows[shown:])
+        page += f"<details><summary>{len(rows) - shown} more</summary>{more}</details>"
+    return page
+
+
+def _figure_table(rows: list[str]) -> str:
+    head = _head(("figure", "published, and here"))
+    return f'<table class="dataframe scoreboard">{head}{"".join(rows)}</tbody></table>'
+
+
+def _figure_row(row: Mapping[str, Any]) -> str:
+    name = f"{row['table']}, {row['target']}: {row['predictor']} on {row['encoding']}, "
+    name += f"N={row['train_size']:,}"
+    source = source_html(row["where"], row["kind"], row["source_link"])
+    numbers = (
+        f"{row['value']:.3f}<br>here: {row['ours']:.3f}<br>"
+        f"<small>{row['difference']:+z.3f}, tolerance {row['tolerance']:.3f}; "
+        f"{row['n']} seeds</small>"
+    )
+    numbers = numbers.replace("-", "−")
+    return (
+        f"<tr><td>{_badge(row['verdict'])} {_breakable(name)}<br><small>{source}</small></td>"
+        f"<td>{numbers}</td></tr>"
+    )
+
+
+def untested_html(checked: Any) -> str:
+    """Write which figures are not tested, by table and reason.
+
+    Parameters
+    ----------
+    checked : DataFrame
+        From `graf_utils.figures.check_table`.
+
+    Returns
+    -------
+    str
+        A table: for each reason the encodings and how many figures; all text is escaped.
+    """
+    left = checked[checked["reason"] != ""]
+    if not len(left):
+        return "<p>None.</p>"
+    lines = [_head(("figures", "what, and why not"))]
+    for (table, where, reason), part in left.groupby(["table", "where", "reason"], sort=False):
+        of = "encoding" if part["encoding"].nunique() > 1 else "predictor"
+        names = "; ".join(dict.fromkeys(part[of]))
+        words = "; ".join(dict.fromkeys(part["target"]))
+        lines.append(
+            f"<tr><td>{len(part)}</td><td>{_badge(VERDICTS[-1])} {html.escape(table)} "
+            f"({html.escape(words)}): {html.escape(reason)}<br><small>{html.escape(where)}: "
+            f"{_breakable(names)}</small></td></tr>"
+        )
+    return f'<table class="dataframe scoreboard scoreboard-left">{"".join(lines)}</tbody></table>'

@@ -1,0 +1,345 @@
+"""Published figures against ours, a whole table at once.
+
+`check_table` puts our fits beside each published figure and gives a verdict by the rule of
+`graf_utils.claims`; `summarise_checks` counts them per table and says whether the order of the
+encodings is kept.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from graf_utils import _checks
+from graf_utils._statistics import NORMAL_95
+from graf_utils.claims import VERDICTS, check
+from graf_utils.metrics import kendall_tau
+from graf_utils.published import parts_of
+from graf_utils.registry import data_path
+
+__all__ = [
+    "check_table",
+    "claim_of",
+    "orders",
+    "outside",
+    "summarise_checks",
+]
+
+HOLDS, _, FAILS, UNTESTED = VERDICTS
+
+MEDIAN_ERROR = math.sqrt(math.pi / 2)
+"""Standard error of a median of many normal numbers, in those of their mean."""
+
+_STATISTIC = re.compile(r"(mean|median) kendall_tau(?: on ([\d,]+) test networks)?")
+_COLUMNS = ("table", "target", "encoding", "predictor", "train_size", "statistic", "value")
+_SETTING = ("table", "target", "predictor", "train_size")
+_ORDER = ("table", "where", "target", "train_size", "statistic")
+
+
+@dataclass(frozen=True)
+class _Ours:
+    """Our counterpart of a figure: statistic over n seeds with standard error, or why not."""
+
+    value: float = math.nan
+    error: float = math.nan
+    n: int = 0
+    reason: str = ""
+
+
+def check_table(figures: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
+    """Compare every published figure with our fits.
+
+    A figure of a mean or median over n splits is compared with that of our first n data seeds (all
+    of them, if there are fewer, or if n is not known). It holds within half a unit of its last
+    digit, or the error of reading it off, plus 1.96 standard errors of our mean. The standard error
+    of a median is taken as 1.2533 times that of the mean, which is exact for many normal numbers
+    and a little wide for few.
+
+    Parameters
+    ----------
+    figures : DataFrame
+        Rows of `graf_utils.published.published`.
+    results : DataFrame
+        Fits, as from `graf_utils.published.paper_results` or `graf_utils.evaluation.evaluate`: one
+        row per fit. Encodings match in any order of their parts, tables also by the names in
+        ``data/published.toml``, which says too what cannot be computed.
+
+    Returns
+    -------
+    DataFrame
+        The rows of `figures` in their order and with their columns, and: `ours`, `n` (seeds),
+        `difference` (ours minus the published figure), `standard_error` (of ours), `tolerance`,
+        `verdict` (one of `graf_utils.claims.VERDICTS`; a single figure never holds in part) and
+        `reason`, why it cannot be tested. A verdict on a rerun is a regression check, and no claim
+        of anybody.
+
+    Raises
+    ------
+    ValueError
+        `figures` or `results` lacks a column, or a fit stands twice.
+
+    Examples
+    --------
+    >>> from graf_utils.published import paper_results, published
+    >>> checked = check_table(published("nb201-cifar10", kind="stored"), paper_results())
+    >>> checked.query("encoding == 'graf'")["verdict"].tolist()
+    ['holds', 'holds', 'holds']
+    """
+    _checks.numeric_columns("figures", figures, ["value", "half_width", "train_size", "n_splits"])
+    _checks.numeric_columns("results", results, ["kendall_tau", "train_size", "data_seed"])
+    for column in (*_COLUMNS, "kind"):
+        _checks.choice("figures must have the column", column, list(figures.columns))
+    groups = _fits(results)
+    rows = [_checked(figure, groups) for figure in figures.to_dict("records")]
+    names = ["ours", "n", "difference", "standard_error", "tolerance", "verdict", "reason"]
+    return figures.join(pd.DataFrame(rows, index=figures.index, columns=names))
+
+
+def _fits(results: pd.DataFrame) -> dict[tuple[Any, ...], pd.DataFrame]:
+    """The fits of each setting, in the order of the data seeds."""
+    marked = results.assign(parts=results["encoding"].map(parts_of))
+    keys = [*_SETTING, "parts"]
+    twice = marked.duplicated([*keys, *(["n_test"] if "n_test" in marked else []), "data_seed"])
+    if twice.any():
+        first = ", ".join(str(marked.loc[twice.idxmax(), key]) for key in _SETTING)
+        raise ValueError(
+            f"results has two fits of one data seed ({first}). Keep those of one source and run, "
+            "such as results[results['source'] == 'paper']."
+        )
+    ordered = marked.sort_values("data_seed", kind="stable")
+    return {
+        (*key[:2], key[4], *key[2:4]): fits
+        for key, fits in ordered.groupby(keys, sort=False, dropna=False)
+    }
+
+
+def _checked(figure: Mapping[str, Any], groups: Mapping[tuple[Any, ...], pd.DataFrame]) -> tuple:
+    """What `check_table` adds to the row of one figure."""
+    ours = _ours_of(figure, groups)
+    difference = ours.value - figure["value"]
+    if ours.reason:
+        return ours.value, ours.n, difference, ours.error, math.nan, UNTESTED, ours.reason
+    tolerance = figure["half_width"] + NORMAL_95 * ours.error
+    claim = check(
+        "figure", "A published figure.", where=figure["table"], kind="ours",
+        paper=figure["value"], ours=ours.value, tolerance=tolerance,
+    )  # fmt: skip
+    return ours.value, ours.n, difference, ours.error, tolerance, claim.verdict, ""
+
+
+def _ours_of(figure: Mapping[str, Any], groups: Mapping[tuple[Any, ...], pd.DataFrame]) -> _Ours:
+    """Find the fits of a figure and summarise them as its statistic says."""
+    said = _STATISTIC.fullmatch(figure["statistic"])
+    if said is None or pd.isna(figure["train_size"]):
+        return _Ours(reason="not a rank correlation of fits with a stated train size")
+    barred = _cannot_be_computed(figure)
+    if barred:
+        return _Ours(reason=barred)
+    fit = (parts_of(figure["encoding"]), figure["predictor"], figure["train_size"])
+    places = _places(figure["table"], figure["target"])
+    found = [groups[(*place, *fit)] for place in places if (*place, *fit) in groups]
+    if said[2]:
+        n_test = int(said[2].replace(",", ""))
+        found = [fits[fits["n_test"] == n_test] for fits in found]
+    most = max(found, key=len, default=())
+    if not len(most):
+        return _Ours(reason="not computed yet")
+    return _summary_of(figure, most["kendall_tau"], said[1])
+
+
+def _places(table: str, target: str) -> Iterator[tuple[str, str]]:
+    """Where our fits of a published table and target may be."""
+    for place in _facts()["place"]:
+        if place["published"] == [table, target]:
+            yield tuple(place["here"])
+    yield table, target
+
+
+@functools.cache
+def _facts() -> dict[str, list[dict[str, Any]]]:
+    """What is known of the tables: other names, other networks, and what cannot be computed."""
+    return tomllib.loads(data_path("published.toml").read_text(encoding="utf-8"))
+
+
+def _summary_of(figure: Mapping[str, Any], taus: pd.Series, statistic: str) -> _Ours:
+    if not pd.isna(figure["n_splits"]):
+        taus = taus.head(int(figure["n_splits"]))
+    value, n = float(taus.agg(statistic)), len(taus)
+    if any(figure["table"] == other["table"] for other in _facts()["other_networks"]):
+        return _Ours(value, n=n, reason="other networks than the authors': only the order is")
+    if n < 2:
+        return _Ours(value, n=n, reason="one seed only, which has no spread")
+    error = float(taus.std(ddof=1)) / math.sqrt(n)
+    return _Ours(value, error * (MEDIAN_ERROR if statistic == "median" else 1.0), n)
+
+
+def _cannot_be_computed(figure: Mapping[str, Any]) -> str:
+    """Why no fit of ours can be that of the authors: the data that they had are not published."""
+    for rule in _facts()["barred"]:
+        is_meant = figure["table"] == rule["table"] and figure["target"] not in rule.get("but", ())
+        if is_meant and rule["part"] in parts_of(figure["encoding"]):
+            return rule["reason"]
+    return ""
+
+
+def claim_of(checked: pd.DataFrame) -> dict[str, Any]:
+    """Make one claim of several figures of one source.
+
+    Parameters
+    ----------
+    checked : DataFrame
+        Rows of `check_table` with one kind and one place (`where`).
+
+    Returns
+    -------
+    dict
+        Arguments for `graf_utils.claims.check`: the source, both numbers of each figure that can be
+        tested, named by what tells them apart, and their tolerance. If none can be tested, the
+        reason alone.
+
+    Raises
+    ------
+    ValueError
+        There are no rows, or they are of several sources; or they are reruns, which are no claims.
+
+    Examples
+    --------
+    >>> from graf_utils.claims import check
+    >>> from graf_utils.published import paper_results, published
+    >>> figures = published("nb201-cifar10", kind="stored", encoding="graf")
+    >>> checked = check_table(figures, paper_results())
+    >>> claim = check("rf-graf", "GRAF, random forest.", **claim_of(checked))
+    >>> claim.paper, claim.verdict
+    ('N=32: 0.635; N=128: 0.739; N=1,024: 0.828', 'holds')
+    """
+    columns = {"kind": "kind", "where": "where", "source_link": "link"}
+    sources = checked[list(columns)].drop_duplicates().rename(columns=columns).to_dict("records")
+    if len(sources) != 1 or sources[0]["kind"] == "rerun":
+        raise ValueError(
+            f"checked has the sources {sources}; a claim has one, which is no rerun. Select rows "
+            "of one kind, place and link."
+        )
+    (source,) = sources
+    tested = checked[checked["verdict"] != UNTESTED]
+    left = [f"{len(rows)} {why}" for why, rows in checked.groupby("reason", sort=False) if why]
+    if tested.empty:
+        return source | {"reason": f"Not tested: {'; '.join(left)}."}
+    names = _names_of(tested)
+    seeds = " to ".join(f"{n}" for n in sorted({tested["n"].min(), tested["n"].max()}))
+    reason = f"{tested['statistic'].iloc[0].split()[0].capitalize()} of {seeds} seeds."
+    return source | {
+        "paper": dict(zip(names, tested["value"], strict=True)),
+        "ours": dict(zip(names, tested["ours"], strict=True)),
+        "precision": 2 * tested["half_width"].max(),
+        "standard_error": dict(zip(names, tested["standard_error"], strict=True)),
+        "reason": " ".join([reason, *(f"Not tested: {words}." for words in left)]),
+    }
+
+
+def _names_of(rows: pd.DataFrame) -> list[str]:
+    """Names of figures by the columns in which they differ, and the train size."""
+    parts = [rows[c] + ", " for c in ("target", "encoding", "predictor") if rows[c].nunique() > 1]
+    sizes = rows["train_size"].map("N={:,}".format)
+    return [str(name) for name in sum(parts[::-1], start=pd.Series("", rows.index)) + sizes]
+
+
+# --- what a table shows ---------------------------------------------------------------------------
+
+
+def summarise_checks(checked: pd.DataFrame) -> pd.DataFrame:
+    """Count the verdicts of each table, and compare orders.
+
+    Parameters
+    ----------
+    checked : DataFrame
+        From `check_table`.
+
+    Returns
+    -------
+    DataFrame
+        One row per table and place of its figures (`where`), in the order of `checked`: `figures`,
+        `computed` (those compared), `within` (the tolerance), `outside`, `untested`, `largest`
+        (absolute difference of those compared; NaN for none), `orders` (rows of `orders`),
+        `winners` (how many of them have the published first place), `order_tau` (mean Kendall tau
+        of the published order and ours; NaN for none).
+    """
+    rows = []
+    compared = orders(checked)
+    for (table, where), part in checked.groupby(["table", "where"], sort=False):
+        tested = part[part["verdict"] != UNTESTED]
+        of_table = compared[(compared["table"] == table) & (compared["where"] == where)]
+        rows.append(
+            {
+                "table": table,
+                "where": where,
+                "figures": len(part),
+                "computed": len(tested),
+                "within": int((tested["verdict"] == HOLDS).sum()),
+                "outside": int((tested["verdict"] == FAILS).sum()),
+                "untested": len(part) - len(tested),
+                "largest": tested["difference"].abs().max(),
+                "orders": len(of_table),
+                "winners": int(of_table["winner_agrees"].sum()),
+                "order_tau": of_table["order_tau"].mean(),
+            }
+        )
+    columns = ["table", "where", "figures", "computed", "within", "outside", "untested", "largest",
+               "orders", "winners", "order_tau"]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)
+
+
+def orders(checked: pd.DataFrame) -> pd.DataFrame:
+    """Compare the published order of encodings (and predictors) with ours, per train size.
+
+    Parameters
+    ----------
+    checked : DataFrame
+        From `check_table`. Figures of another pool of networks count here.
+
+    Returns
+    -------
+    DataFrame
+        One row per table, `where`, target, train size and statistic with two figures of ours or
+        more: `compared` (figures), `order_tau`, `first` and `our_first` (the highest, as
+        ``predictor on encoding``), `winner_agrees`.
+    """
+    rows = []
+    for key, part in checked[checked["ours"].notna()].groupby(list(_ORDER), sort=False):
+        if len(part) < 2:
+            continue
+        name = part["predictor"] + " on " + part["encoding"]
+        first, ours = name[part["value"].idxmax()], name[part["ours"].idxmax()]
+        best = part["value"] == part["value"].max()  # a tie has several firsts
+        row = dict(zip(_ORDER, key, strict=True))
+        row |= {"compared": len(part), "order_tau": kendall_tau(part["ours"], part["value"])}
+        row |= {"first": first, "our_first": ours, "winner_agrees": ours in set(name[best])}
+        rows.append(row)
+    columns = [*_ORDER, "compared", "order_tau", "first", "our_first", "winner_agrees"]
+    frame = pd.DataFrame(rows, columns=columns)
+    return frame.astype({"winner_agrees": bool, "order_tau": np.float64})
+
+
+def outside(checked: pd.DataFrame) -> pd.DataFrame:
+    """The figures outside their tolerance, worst first.
+
+    Parameters
+    ----------
+    checked : DataFrame
+        From `check_table`.
+
+    Returns
+    -------
+    DataFrame
+        Its rows that fail, by the size of their difference.
+    """
+    failed = checked[checked["verdict"] == FAILS]
+    order = failed["difference"].abs().sort_values(ascending=False, kind="stable").index
+    return failed.loc[order]

