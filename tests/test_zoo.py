@@ -326,8 +326,8 @@ def test_a_sample_is_computed_again(paper_dir, name):
         ("rf", "graf", (24,), 0.02),
         ("svr", "one-hot", (347,), 0.01),
     ):
-        job = recipe.Job(pool, encoding, predictor, 1, sizes)
-        setting = (*pool[:3], encoding, predictor, 1)
+        job = recipe.Job(pool, encoding, predictor, 0, sizes)
+        setting = (*pool[:3], encoding, predictor, 0)
         again = recipe.fit(setting, pool.space, sizes, recipe.data_of(job)).set_index(KEYS)
         expected = stored[again.index]
         np.testing.assert_allclose(again["kendall_tau"], expected, rtol=0, atol=tolerance)

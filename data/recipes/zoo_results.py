@@ -73,10 +73,10 @@ PLAN = (
     ("xgb", ALL, 100),
     ("graf-xgb", MAIN, 20),
     ("blend", MAIN, 100),
-    ("catboost", MAIN, 20),
+    ("catboost", ("one-hot", "graf+flow", "zcp+graf+flow"), 5),
     ("ngboost", ("one-hot", "graf+flow", "zcp+graf+flow"), 5),
     ("xgb+", ("graf", "zcp+graf"), 5),
-    ("brp-nas", (GRAPH,), 2),
+    ("brp-nas", (GRAPH,), 3),
 )
 ROUNDS = (5, 20, 100)  # trials: a first look at the whole plan, then more
 SLOW = ("blend", "catboost", "ngboost", "xgb+", "brp-nas")  # each fit is a job of its own
@@ -217,7 +217,11 @@ def results_of(jobs: Iterable[Job], n_jobs: int) -> Iterator[pd.DataFrame]:
     )
     with joblib.parallel_config("loky", inner_max_num_threads=1 if n_jobs > 1 else None):
         yield from joblib.Parallel(
-            n_jobs, return_as="generator_unordered", pre_dispatch="1.5*n_jobs", batch_size=1
+            n_jobs,
+            return_as="generator_unordered",
+            pre_dispatch="1.5*n_jobs",
+            batch_size=1,
+            max_nbytes=None,  # what is sent is small, and thousands of mapped files are not
         )(calls)
 
 
