@@ -80,22 +80,27 @@ def merge_results(
     OSError
         The folder cannot be written.
     """
-    return _put(Path(path), rows, list(keys), provenance | _made_on())
+    path, keys = Path(path), list(keys)
+    _check_rows(rows, keys)
+    old, runs = _read_results(path)
+    run = json.loads(json.dumps(provenance | _made_on()))
+    return _put(path, old, runs, rows.assign(**{RUN: 0}), [run], keys)
 
 
 def merge_file(
     path: str | os.PathLike[str], other: str | os.PathLike[str], keys: Iterable[str]
 ) -> pd.DataFrame:
-    """Put the results of another file into a table, as `merge_results` does.
+    """Put the results of another file into the table of a file, with how they were made.
 
-    Rows keep what their file says of their making, such as the processor of another machine.
+    As `merge_results`, but each row keeps the run that computed it: its machine, processor and
+    versions, which need not be this one's.
 
     Parameters
     ----------
     path : path
-        A file of `merge_results`; it is made if it is not there.
+        A parquet file; it is made if it is not there.
     other : path
-        Another one, with the same columns.
+        A file of `merge_results`, such as one that another machine computed.
     keys : iterable of str
         Columns that say which result a row belongs to.
 
@@ -107,39 +112,38 @@ def merge_file(
     Raises
     ------
     ValueError
-        A key is no column.
+        The other file has no row, or a key is no column.
     DataError
-        The other file is not there; a file is damaged, or they have other columns.
+        The other file is not there, one of the two is damaged, or they have other columns; both
+        stay as they are.
     OSError
         The folder cannot be written.
     """
-    path, other, keys = Path(path), Path(other), list(keys)
-    rows, runs = _read_results(other)
-    if rows is None:
-        raise DataError(f"{other} is not there; name a file that merge_results wrote.")
-    merged = None
-    for number, part in rows.groupby(RUN, sort=True):
-        merged = _put(path, part.drop(columns=RUN), keys, runs[number])
-    if merged is None:
-        raise DataError(f"{other} has no rows, so nothing was written.")
-    return merged
-
-
-def _put(path: Path, rows: pd.DataFrame, keys: list[str], run: dict[str, Any]) -> pd.DataFrame:
-    """Put the rows of one run into the table of a file."""
-    _check_rows(rows, keys)
+    path, keys = Path(path), list(keys)
+    new, new_runs = _read_results(Path(other))
+    if new is None:
+        raise DataError(f"{other} is not there, so nothing was written. Check the path.")
+    _check_rows(new.drop(columns=RUN), keys)
     old, runs = _read_results(path)
+    return _put(path, old, runs, new, new_runs, keys)
+
+
+def _put(
+    path: Path, old: pd.DataFrame | None, runs: list[dict[str, Any]],
+    new: pd.DataFrame, new_runs: list[dict[str, Any]], keys: list[str],
+) -> pd.DataFrame:  # fmt: skip
+    """Put rows with their runs into the table of a file, if they say anything new."""
     if old is None:
-        old = rows.head(0).assign(**{RUN: 0})
-    if set(rows) != set(old) - {RUN}:
+        old = new.head(0)
+    if set(new) != set(old):
         raise DataError(
             f"{path} has the columns {sorted(set(old) - {RUN})}, the new rows have "
-            f"{sorted(rows)}; nothing was written. Move the file away to begin a new one."
+            f"{sorted(set(new) - {RUN})}; nothing was written. Move the file away to begin a new "
+            "one."
         )
-    run = json.loads(json.dumps(run))
-    if run not in runs:
-        runs.append(run)
-    new = rows.assign(**{RUN: runs.index(run)})[list(old)]
+    runs = runs + [run for run in new_runs if run not in runs]
+    places = np.array([runs.index(run) for run in new_runs])
+    new = new.assign(**{RUN: places[new[RUN]]})[list(old)]
     merged = _merge(old, new, keys)
     if merged is None:
         return old

@@ -24,6 +24,7 @@ ENGINES = (
     "recipes",
     "search",
     "versions",
+    "zoo",
 )
 """Test files of what is read when its chapter is; so are those whose name begins with faults."""
 

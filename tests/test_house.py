@@ -48,6 +48,7 @@ SHARED_STRINGS: dict[tuple[str, str], str] = {
     ("published", "predictor"): "a column of the results",
     ("path_encoding", "path"): "what the names of its columns begin with",
     ("plots", "kendall_tau"): "a column of the results, written out on an axis",
+    ("plots", "predictor"): "a column of the results",
     ("plots", "plain"): "an operation of the macro space, by which lines are styled",
     ("plots", "op_count"): "read aloud as 'count' on an axis",
     ("registry", "path"): "a key of the registry's entries",

@@ -530,3 +530,68 @@ def test_correlation_map_shows_sizes_and_families_in_the_middle_of_their_block()
     assert shown[0, 1] == pytest.approx(1)
     assert shown[0, 3] == pytest.approx(abs(np.corrcoef(up, up**3)[0, 1]))
     assert ax.get_yticks().tolist() == [1, 3]  # rows 0 to 2, and row 3
+
+
+# --- tau against cost -----------------------------------------------------------------------------
+
+
+def fits_of(*rows):
+    """Predictor, tau and CPU seconds of two data seeds each."""
+    return pd.DataFrame(
+        [
+            {"table": "t", "source": "s", "target": "y", "encoding": "graf", "predictor": name}
+            | {"train_size": 32, "data_seed": seed, "kendall_tau": tau, "cpu_seconds": cost}
+            for name, taus, costs in rows
+            for seed, tau, cost in zip((1, 2), taus, costs, strict=True)
+        ]
+    )
+
+
+COSTS = fits_of(
+    ("slow and best", (0.8, 0.9), (40, 60)),
+    ("cheap", (0.2, 0.4), (0.2, 0.4)),
+    ("beaten", (0.3, 0.3), (1.0, 3.0)),
+    ("between", (0.5, 0.7), (4, 6)),
+    ("no time at all", (0.1, 0.1), (0, 0)),
+)
+
+
+def test_the_front_is_what_nothing_cheaper_beats():
+    frame = plots.cost_front(COSTS).set_index("predictor")
+    assert frame["cpu_seconds"].to_dict() == pytest.approx(
+        {"no time at all": 0.001, "cheap": 0.3, "beaten": 2, "between": 5, "slow and best": 50}
+    )
+    assert frame["cpu_seconds"].is_monotonic_increasing
+    assert frame.loc["between", "mean"] == pytest.approx(0.6)
+    assert frame.loc["between", "half"] == pytest.approx(1.96 * 0.1, abs=1e-3)
+    assert frame.index[~frame["front"]].tolist() == ["beaten"]
+
+
+def test_cost_dots_draws_every_mean_and_numbers_the_front():
+    families = {name: "ours" if "best" in name else "linear" for name in COSTS["predictor"]}
+    ax = plots.cost_dots(COSTS, families)
+    *dots, front = ax.lines
+    drawn = {line.get_label(): sorted(line.get_xdata()) for line in dots}
+    assert drawn == {
+        "linear": pytest.approx([0.001, 0.3, 2, 5]),
+        "ours": pytest.approx([50]),
+    }
+    assert len({line.get_marker() for line in dots}) == 2
+    np.testing.assert_allclose(front.get_ydata(), [0.1, 0.3, 0.6, 0.85])
+    assert words(ax) == ["1", "2", "3", "4"]
+    assert ax.get_xscale() == "log"
+
+
+def test_cost_dots_refuses_what_would_be_averaged_and_unknown_families():
+    with pytest.raises(ValueError, match="would average over train_size"):
+        plots.cost_dots(pd.concat([COSTS, COSTS.assign(train_size=128)]))
+    with pytest.raises(ValueError, match="families has no 'no time at all'; name the family"):
+        plots.cost_dots(
+            COSTS, dict.fromkeys(["cheap", "beaten", "between", "slow and best"], "ours")
+        )
+
+
+def test_families_are_told_apart_without_colour():
+    styles = plots.FAMILY_STYLES.values()
+    assert len({style.marker for style in styles}) == len(styles)
+    assert len({style.color for style in styles}) == len(styles)

@@ -132,7 +132,7 @@ def test_rows_of_another_machine_keep_what_is_known_of_them(tmp_path, monkeypatc
     assert here.read_bytes() == before
     merge_file(tmp_path / "new.parquet", there, ["seed"])
     assert provenance_of(tmp_path / "new.parquet")["runs"] == theirs
-    with pytest.raises(DataError, match="is not there; name a file that merge_results wrote"):
+    with pytest.raises(DataError, match="is not there, so nothing was written"):
         merge_file(here, tmp_path / "nowhere.parquet", ["seed"])
     assert here.read_bytes() == before
 

@@ -105,12 +105,18 @@ def test_binder_has_the_same_versions():
     assert not [name for name in theirs if "book" in name or "sphinx" in name]
 
 
+UNPINNED = {"catboost": "too large for the book's environment; see requirements.txt"}
+"""Requirements of an extra that requirements.txt leaves out, each with its reason."""
+
+
 def test_package_floors_are_below_the_pins():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf8"))["project"]
     pins = read_pins(ROOT / "requirements.txt")
     groups = [project["dependencies"], *project["optional-dependencies"].values()]
     for requirement in (line for group in groups for line in group):
         name, floor = re.match(r"([A-Za-z0-9_-]+)>=([0-9.]+)", requirement).groups()
+        if name in UNPINNED:
+            continue
         pinned = [int(part) for part in re.findall(r"\d+", pins[name.lower()])]
         assert [int(part) for part in floor.split(".")] <= pinned, requirement
 

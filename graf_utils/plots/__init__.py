@@ -7,6 +7,7 @@ is refused. What only one chapter draws stands in that chapter.
 """
 
 from graf_utils.plots.cells import draw_cell, feature_label
+from graf_utils.plots.cost import cost_dots, cost_front
 from graf_utils.plots.features import correlation_map, relation
 from graf_utils.plots.results import (
     draw_ceiling,
@@ -21,6 +22,7 @@ from graf_utils.plots.style import (
     BLACK,
     BLUE,
     ENCODING_STYLES,
+    FAMILY_STYLES,
     GREEN,
     GREY,
     ORANGE,
@@ -40,6 +42,7 @@ __all__ = [
     "BLACK",
     "BLUE",
     "ENCODING_STYLES",
+    "FAMILY_STYLES",
     "GREEN",
     "GREY",
     "ORANGE",
@@ -50,6 +53,8 @@ __all__ = [
     "YELLOW",
     "Look",
     "correlation_map",
+    "cost_dots",
+    "cost_front",
     "draw_ceiling",
     "draw_cell",
     "feature_label",

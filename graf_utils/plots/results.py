@@ -21,6 +21,21 @@ _WRITTEN = {"kendall_tau": "Kendall τ"}
 """Metrics as an axis calls them; others by the name of their column."""
 
 
+def metric_name(metric: str) -> str:
+    """Return what an axis calls a metric.
+
+    Parameters
+    ----------
+    metric : str
+        Name of its column.
+
+    Returns
+    -------
+    str
+    """
+    return _WRITTEN.get(metric, metric)
+
+
 def refuse_pooling(
     results: pd.DataFrame,
     by: Sequence[str],
@@ -140,7 +155,7 @@ def tau_curves(
     ax.set_xscale("log", base=2)
     ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
     ax.set_xticks([], minor=True)
-    ax.set(xlabel="training networks", ylabel=f"{_WRITTEN.get(metric, metric)} on the rest")
+    ax.set(xlabel="training networks", ylabel=f"{metric_name(metric)} on the rest")
     legend_below(ax)
     return ax
 
@@ -217,7 +232,7 @@ def target_dots(
         _draw_marks(ax, marks, levels)
     ax.set_yticks(range(len(levels)), [wrapped(level, 24) for level in levels])
     ax.set_ylim(len(levels) - 0.5, -0.5)
-    ax.set(xlabel=f"{_WRITTEN.get(metric, metric)} on the rest")
+    ax.set(xlabel=f"{metric_name(metric)} on the rest")
     legend_below(ax)
     return ax
 

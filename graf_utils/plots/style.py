@@ -87,6 +87,16 @@ ENCODING_STYLES = {
 }
 """The look of each encoding of the book, by its name."""
 
+FAMILY_STYLES = {
+    "linear": Look("linear", SKY, "s", "-"),
+    "kernels, neighbours": Look("kernels, neighbours", GREEN, "^", "-"),
+    "neural networks": Look("neural networks", PURPLE, "v", "-"),
+    "forests": Look("forests", ORANGE, "P", "-"),
+    "boosting": Look("boosting", BLUE, "o", "-"),
+    "ours": Look("ours", RED, "D", "-"),
+}
+"""The look of each family of predictors, by its name."""
+
 # For other names. Numbers of markers, dashes and colours without a common divisor: 5 * 3 * 8
 # combinations before one comes back.
 _SPARE_COLOURS = (GREY, SKY, BLACK, PURPLE, ORANGE, GREEN, RED, BLUE)
