@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from graf_utils.board import board_html, summary_html
-from graf_utils.claims import KINDS, VERDICTS, Ledger, check, glue, read_ledger
+from graf_utils.claims import KINDS, VERDICTS, Ledger, check, glue, read_ledger, source_html
 
 HOLDS, PARTLY, FAILS, UNTESTED = VERDICTS
 LINK = "https://example.org/outputs.ipynb"
@@ -207,6 +207,12 @@ def test_every_kind_but_ours_needs_the_link_of_its_source():
 def test_what_is_no_address_is_no_link(link):
     with pytest.raises(ValueError, match="no address"):
         check("x", "It is so.", where="there", kind="other", link=link, holds=True)
+
+
+def test_a_source_is_linked_only_if_it_is_an_address_and_escaped():
+    assert "href" not in source_html("there", "other", "javascript:alert(1)")
+    link = 'href="https://a.org/?a=1&amp;b=2"'
+    assert link in source_html("there", "other", "https://a.org/?a=1&b=2")
 
 
 def test_a_claim_says_its_kind():

@@ -154,6 +154,7 @@ def test_figures_outside_stand_worst_first_with_their_source_and_escaped():
     }  # fmt: skip
     fine = summary | {"table": "fine", "outside": 0}
     counts = counts_html(pd.DataFrame([fine, summary]))
+    assert '<strong class="verdict-word fails">2 outside</strong>' in counts
     assert counts.index("&lt;t&gt;") < counts.index("fine")  # what fails comes first
     for cell in ("5 of 7", "2 outside", "<td>2</td>", "0.100", "same winner 1 of 3"):
         assert cell in counts
