@@ -240,7 +240,8 @@ def test_the_tolerance_is_the_precision_and_our_standard_error(statistic, of, wi
         assert row["ours"] == pytest.approx(of(taus))
         assert row["difference"] == pytest.approx(of(taus) - value)
         assert row["tolerance"] == pytest.approx(tolerance, abs=1e-5)
-        assert (row["n"], row["verdict"], row["reason"]) == (4, verdict, "")
+        assert (row["n"], row["verdict"]) == (4, verdict)
+        assert row["reason"] == ("4 of 50 splits so far" if verdict == "fails" else "")
 
 
 def test_as_many_seeds_are_taken_as_the_figure_has_splits():
@@ -270,6 +271,16 @@ def test_what_cannot_be_tested_says_why(changes, ours, reason):
     assert row["verdict"] == UNTESTED
     assert reason in row["reason"]
     assert pd.isna(row["tolerance"])
+
+
+def test_what_is_known_of_a_figure_that_fails_stands_beside_it():
+    ours = fits(predictor="brp-nas")
+    for n_splits, words in ((pd.NA, ""), (4, ""), (5, "4 of 5 splits so far; ")):
+        row = only(check_table(figures(predictor="brp-nas", n_splits=n_splits, value=0.9), ours))
+        assert row["verdict"] == "fails"
+        assert row["reason"].startswith(words + "our own implementation")
+        near = figures(predictor="brp-nas", n_splits=n_splits)
+        assert only(check_table(near, ours))["reason"] == ""
 
 
 def test_a_figure_on_so_many_test_networks_is_compared_with_fits_tested_on_as_many():
