@@ -246,9 +246,8 @@ def claim_of(checked: pd.DataFrame) -> dict[str, Any]:
     if tested.empty:
         return source | {"reason": f"Not tested: {'; '.join(left)}."}
     names = _names_of(tested)
-    known = [
-        f"{words[:1].upper()}{words[1:]}." for words in dict.fromkeys(tested["reason"]) if words
-    ]
+    pieces = dict.fromkeys(piece for why in tested["reason"] if why for piece in why.split("; "))
+    known = [f"{piece[0].upper()}{piece[1:]}." for piece in pieces]
     seeds = " to ".join(f"{n}" for n in sorted({tested["n"].min(), tested["n"].max()}))
     reason = f"{tested['statistic'].iloc[0].split()[0].capitalize()} of {seeds} seeds."
     return source | {

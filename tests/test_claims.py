@@ -223,21 +223,21 @@ def test_a_claim_says_its_kind():
 @pytest.mark.parametrize(
     ("ours", "options", "verdict", "shown"),
     [  # half of 0.01, and 1.96 * 0.01, and their sum
-        (0.855, {"precision": 0.01}, HOLDS, "± 0.005 (half a last digit)"),
-        (0.8551, {"precision": 0.01}, FAILS, "± 0.005 (half a last digit)"),
+        (0.855, {"precision": 0.01}, HOLDS, "± 0.005 (precision of the source)"),
+        (0.8551, {"precision": 0.01}, FAILS, "± 0.005 (precision of the source)"),
         (0.8696, {"standard_error": 0.01}, HOLDS, "± 0.02 (1.96 standard errors)"),
         (0.8697, {"standard_error": 0.01}, FAILS, "± 0.02 (1.96 standard errors)"),
         (
             0.8746,
             {"precision": 0.01, "standard_error": 0.01},
             HOLDS,
-            "± 0.025 (half a last digit + 1.96 standard errors)",
+            "± 0.025 (precision of the source + 1.96 standard errors)",
         ),
         (
             0.8747,
             {"precision": 0.01, "standard_error": 0.01},
             FAILS,
-            "± 0.025 (half a last digit + 1.96 standard errors)",
+            "± 0.025 (precision of the source + 1.96 standard errors)",
         ),
     ],
 )
