@@ -183,8 +183,9 @@ def _figure_row(row: Mapping[str, Any]) -> str:
         f"{row['n']} seeds</small>"
     )
     numbers = numbers.replace("-", "−")
+    why = f"<br>{html.escape(row['reason'])}" if row["reason"] else ""
     return (
-        f"<tr><td>{_badge(row['verdict'])} {_breakable(name)}<br><small>{source}</small></td>"
+        f"<tr><td>{_badge(row['verdict'])} {_breakable(name)}<br><small>{source}{why}</small></td>"
         f"<td>{numbers}</td></tr>"
     )
 
@@ -202,7 +203,7 @@ def untested_html(checked: Any) -> str:
     str
         A table: for each reason the encodings and how many figures; all text is escaped.
     """
-    left = checked[checked["reason"] != ""]
+    left = checked[checked["verdict"] == VERDICTS[-1]]
     if not len(left):
         return "<p>None.</p>"
     lines = [_head(("figures", "what, and why not"))]

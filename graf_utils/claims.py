@@ -412,7 +412,7 @@ def _margins(
         margins[name] = rounding + spread
     low, high = min(margins.values()), max(margins.values())
     text = f"± {low:.2g}" + (f" to {high:.2g}" if high > low else "")
-    sources = ["half a last digit"] * (precision is not None)
+    sources = ["precision of the source"] * (precision is not None)
     sources += ["1.96 standard errors"] * (standard_error is not None)
     return margins, f"{text} ({' + '.join(sources)})"
 

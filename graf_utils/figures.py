@@ -78,8 +78,8 @@ def check_table(figures: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
         The rows of `figures` in their order and with their columns, and: `ours`, `n` (seeds),
         `difference` (ours minus the published figure), `standard_error` (of ours), `tolerance`,
         `verdict` (one of `graf_utils.claims.VERDICTS`; a single figure never holds in part) and
-        `reason`, why it cannot be tested. A verdict on a rerun is a regression check, and no claim
-        of anybody.
+        `reason`, why it cannot be tested, or what is known of a figure that fails. A verdict on a
+        rerun is a regression check, and no claim of anybody.
 
     Raises
     ------
@@ -132,7 +132,19 @@ def _checked(figure: Mapping[str, Any], groups: Mapping[tuple[Any, ...], pd.Data
         "figure", "A published figure.", where=figure["table"], kind="ours",
         paper=figure["value"], ours=ours.value, tolerance=tolerance,
     )  # fmt: skip
-    return ours.value, ours.n, difference, ours.error, tolerance, claim.verdict, ""
+    why = _explanation(figure, ours.n) if claim.verdict == FAILS else ""
+    return ours.value, ours.n, difference, ours.error, tolerance, claim.verdict, why
+
+
+def _explanation(figure: Mapping[str, Any], n: int) -> str:
+    """What is known of a figure that ours misses; it does not change the verdict."""
+    words = []
+    if not pd.isna(figure["n_splits"]) and n < figure["n_splits"]:
+        words.append(f"{n} of {figure['n_splits']} splits so far")
+    for rule in _facts()["explained"]:
+        if all(figure[name] == value for name, value in rule.items() if name != "words"):
+            words.append(rule["words"])
+    return "; ".join(words)
 
 
 def _ours_of(figure: Mapping[str, Any], groups: Mapping[tuple[Any, ...], pd.DataFrame]) -> _Ours:
@@ -229,10 +241,13 @@ def claim_of(checked: pd.DataFrame) -> dict[str, Any]:
         )
     (source,) = sources
     tested = checked[checked["verdict"] != UNTESTED]
-    left = [f"{len(rows)} {why}" for why, rows in checked.groupby("reason", sort=False) if why]
+    untested = checked[checked["verdict"] == UNTESTED]
+    left = [f"{len(rows)} {why}" for why, rows in untested.groupby("reason", sort=False)]
     if tested.empty:
         return source | {"reason": f"Not tested: {'; '.join(left)}."}
     names = _names_of(tested)
+    pieces = dict.fromkeys(piece for why in tested["reason"] if why for piece in why.split("; "))
+    known = [f"{piece[0].upper()}{piece[1:]}." for piece in pieces]
     seeds = " to ".join(f"{n}" for n in sorted({tested["n"].min(), tested["n"].max()}))
     reason = f"{tested['statistic'].iloc[0].split()[0].capitalize()} of {seeds} seeds."
     return source | {
@@ -240,7 +255,7 @@ def claim_of(checked: pd.DataFrame) -> dict[str, Any]:
         "ours": dict(zip(names, tested["ours"], strict=True)),
         "precision": 2 * tested["half_width"].max(),
         "standard_error": dict(zip(names, tested["standard_error"], strict=True)),
-        "reason": " ".join([reason, *(f"Not tested: {words}." for words in left)]),
+        "reason": " ".join([reason, *known, *(f"Not tested: {words}." for words in left)]),
     }
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from graf_utils.board import board_html, summary_html
-from graf_utils.claims import KINDS, VERDICTS, Ledger, check, glue, read_ledger
+from graf_utils.claims import KINDS, VERDICTS, Ledger, check, glue, read_ledger, source_html
 
 HOLDS, PARTLY, FAILS, UNTESTED = VERDICTS
 LINK = "https://example.org/outputs.ipynb"
@@ -209,6 +209,12 @@ def test_what_is_no_address_is_no_link(link):
         check("x", "It is so.", where="there", kind="other", link=link, holds=True)
 
 
+def test_a_source_is_linked_only_if_it_is_an_address_and_escaped():
+    assert "href" not in source_html("there", "other", "javascript:alert(1)")
+    link = 'href="https://a.org/?a=1&amp;b=2"'
+    assert link in source_html("there", "other", "https://a.org/?a=1&b=2")
+
+
 def test_a_claim_says_its_kind():
     with pytest.raises(TypeError, match="kind"):
         check("x", "It is so.", where="there", holds=True)
@@ -217,21 +223,21 @@ def test_a_claim_says_its_kind():
 @pytest.mark.parametrize(
     ("ours", "options", "verdict", "shown"),
     [  # half of 0.01, and 1.96 * 0.01, and their sum
-        (0.855, {"precision": 0.01}, HOLDS, "± 0.005 (half a last digit)"),
-        (0.8551, {"precision": 0.01}, FAILS, "± 0.005 (half a last digit)"),
+        (0.855, {"precision": 0.01}, HOLDS, "± 0.005 (precision of the source)"),
+        (0.8551, {"precision": 0.01}, FAILS, "± 0.005 (precision of the source)"),
         (0.8696, {"standard_error": 0.01}, HOLDS, "± 0.02 (1.96 standard errors)"),
         (0.8697, {"standard_error": 0.01}, FAILS, "± 0.02 (1.96 standard errors)"),
         (
             0.8746,
             {"precision": 0.01, "standard_error": 0.01},
             HOLDS,
-            "± 0.025 (half a last digit + 1.96 standard errors)",
+            "± 0.025 (precision of the source + 1.96 standard errors)",
         ),
         (
             0.8747,
             {"precision": 0.01, "standard_error": 0.01},
             FAILS,
-            "± 0.025 (half a last digit + 1.96 standard errors)",
+            "± 0.025 (precision of the source + 1.96 standard errors)",
         ),
     ],
 )

@@ -145,7 +145,9 @@ def test_figures_outside_stand_worst_first_with_their_source_and_escaped():
     assert '<a href="https://example.org/a">&lt;w&gt;</a>; read off a figure' in page
     assert "&lt;t&gt;, &lt;b&gt;: &lt;p&gt; on &lt;e&gt;, N=1,024" in page
     assert "−0.100, tolerance 0.010; 50 seeds" in page
-    left = untested_html(failed)
+    assert "<br>&lt;r&gt;</small>" in page
+    left = untested_html(failed.assign(verdict="cannot be tested here"))
+    assert untested_html(failed) == "<p>None.</p>"
     assert "25</td>" in left
     assert "&lt;r&gt;" in left
     summary = {
@@ -154,12 +156,13 @@ def test_figures_outside_stand_worst_first_with_their_source_and_escaped():
     }  # fmt: skip
     fine = summary | {"table": "fine", "outside": 0}
     counts = counts_html(pd.DataFrame([fine, summary]))
+    assert '<strong class="verdict-word fails">2 outside</strong>' in counts
     assert counts.index("&lt;t&gt;") < counts.index("fine")  # what fails comes first
     for cell in ("5 of 7", "2 outside", "<td>2</td>", "0.100", "same winner 1 of 3"):
         assert cell in counts
     for text in (page, left, counts):
         assert not re.search(r"<[tbpewr]>", text)
-    assert figures_html(failed[:0]) == untested_html(failed.assign(reason="")) == "<p>None.</p>"
+    assert figures_html(failed[:0]) == "<p>None.</p>"
 
 
 def test_a_page_for_a_telephone_has_few_columns(ledger, monkeypatch):
