@@ -157,7 +157,7 @@ def test_steps_among_noise_are_left_to_the_trees():
 def test_a_smooth_sum_is_left_to_the_process():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(200, 6))
-    assert learned_share(X, X @ [1, -2, 3, -1, 2, 1] + rng.normal(0, 0.1, 200)) > 0.8
+    assert learned_share(X, X @ [1, -2, 3, -1, 2, 1] + rng.normal(0, 0.1, 200)) > 0.7
 
 
 def test_a_target_whose_tail_rules_it_is_left_to_the_process():
@@ -167,17 +167,19 @@ def test_a_target_whose_tail_rules_it_is_left_to_the_process():
     smooth = X @ [1, -2, 3, -1, 2, 1]
     y = np.exp(3 * smooth)
     model = BlendRegressor(n_rounds=200).fit(X[:150], y[:150])
-    assert model.share_ > 0.8
-    assert kendalltau(model.predict(X[150:]), y[150:]).statistic > 0.7
+    assert model.share_ > 0.7
+    trees = BlendRegressor(n_rounds=200, share=0).fit(X[:150], y[:150])
+    taus = [kendalltau(one.predict(X[150:]), y[150:]).statistic for one in (model, trees)]
+    assert taus[0] > taus[1] + 0.1
 
 
-def test_the_learned_share_is_half_of_nothing_and_least_squares_of_much():
+def test_the_learned_share_is_the_usual_one_of_nothing_and_least_squares_of_much():
     rng = np.random.default_rng(0)
     process, trees = rng.normal(size=(2, 100_000))
     z = 0.7 * process + 0.3 * trees + rng.normal(size=100_000)
     assert _share(process, trees, z) == pytest.approx(0.7, abs=0.02)
-    assert 0.5 < _share(process[:4], trees[:4], process[:4]) < 0.6  # it is all, of four networks
-    assert _share(process[:9], process[:9], z[:9]) == 0.5  # they agree
+    assert 0.4 < _share(process[:4], trees[:4], process[:4]) < 0.5  # it is all, of four networks
+    assert _share(process[:9], process[:9], z[:9]) == 0.4  # they agree
 
 
 # --- how sure it is -------------------------------------------------------------------------------

@@ -27,8 +27,8 @@ from graf_utils.redundancy import distinct_columns
 
 __all__ = ["BlendRegressor", "NormalScores", "Squash"]
 
-_USUAL = 0.5  # share of the process before anything is known of the target
-_DOUBT = 32  # networks that say as much of the share as what is usual
+_USUAL = 0.4  # share of the process before anything is known of the target
+_DOUBT = 64  # networks that say as much of the share as what is usual
 _HASTE = 4  # how many times as fast trees learn that predict no new networks
 _TO_JUDGE = 256  # networks that are left out, at most
 
@@ -159,9 +159,10 @@ class BlendRegressor(RegressorMixin, BaseEstimator):
     much.
 
     Three thirds of the training networks, and no more than 256 networks, are left out in turn.
-    Errors on them tell the share of the process (least squares, drawn towards one half when the
+    Errors on them tell the share of the process (least squares, drawn towards two fifths when the
     networks are few), and how wide the intervals are. For these fits the trees learn four times as
-    fast, the kernel stays.
+    fast, the kernel stays. Of a target over many orders of magnitude the trees learn little but its
+    largest values: take its logarithm first.
 
     Parameters
     ----------
