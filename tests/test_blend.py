@@ -7,19 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kendalltau
-from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Matern
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from graf_utils.predictors import BlendRegressor, make_predictor
-from graf_utils.predictors.blend import (
-    NormalScores,
-    Squash,
-    _Matern,
-    _stretch,
-    _tuned_process,
-    _weights,
+from graf_utils.predictors._process import (
+    QuickMatern,
+    column_weights,
+    fit_process,
+    tuned_kernel,
 )
+from graf_utils.predictors.blend import NormalScores, Squash, _folds, _share
 
 FEW = {"n_rounds": 30}
 
@@ -57,9 +55,9 @@ def test_noise_columns_dilute_the_process_less_than_without_weights(data):
     X, y = data
     model = BlendRegressor(**FEW).fit(X[:100], y[:100])
     weighted = model.process_.predict(model._columns(X[100:]) * model.weights_)
-    plain = _tuned_process(
-        model.scaler_.transform(X[:100]), NormalScores(y[:100]).scores, np.random.RandomState(0)
-    ).predict(model.scaler_.transform(X[100:]))
+    train, z = model._columns(X[:100]), NormalScores(y[:100]).scores
+    kernel = tuned_kernel(train, z, np.random.RandomState(0))
+    plain = fit_process(train, z, kernel).predict(model._columns(X[100:]))
     taus = [kendalltau(scores, y[100:]).statistic for scores in (weighted, plain)]
     assert taus[0] > taus[1] + 0.05
 
@@ -68,7 +66,7 @@ def test_the_quick_kernel_is_that_of_scikit_learn():
     rng = np.random.default_rng(0)
     X, Y = rng.normal(size=(20, 5)), rng.normal(size=(30, 5))
     expected = Matern(1.7, nu=1.5)(X, Y)
-    np.testing.assert_allclose(_Matern(1.7, nu=1.5)(X, Y), expected, rtol=1e-7)
+    np.testing.assert_allclose(QuickMatern(1.7, nu=1.5)(X, Y), expected, rtol=1e-7)
 
 
 def scores_of(model, X):
@@ -77,12 +75,19 @@ def scores_of(model, X):
     return model._blended(model.process_.predict(X * model.weights_), X)
 
 
-@pytest.mark.parametrize("transform", [np.exp, lambda y: y**3, lambda y: 5 * y - 100])
-def test_only_the_order_of_the_target_counts(data, transform):
+@pytest.mark.parametrize("transform", [np.exp, lambda y: y**3])
+def test_the_process_learns_the_order_of_the_target(data, transform):
     X, y = data
     one = BlendRegressor(**FEW).fit(X[:80], y[:80])
     other = BlendRegressor(**FEW).fit(X[:80], transform(y[:80]))
-    np.testing.assert_array_equal(scores_of(one, X), scores_of(other, X))
+    np.testing.assert_array_equal(one.process_.y_train_, other.process_.y_train_)
+
+
+def test_the_unit_of_the_target_does_not_count(data):
+    X, y = data
+    one = BlendRegressor(**FEW).fit(X[:80], y[:80])
+    other = BlendRegressor(**FEW).fit(X[:80], 4 * y[:80])  # by a power of 2: no rounding
+    np.testing.assert_allclose(4 * one.predict(X), other.predict(X), rtol=1e-9)
 
 
 def test_the_same_seed_gives_the_same_numbers(data):
@@ -124,23 +129,102 @@ def test_predictions_may_lie_beyond_the_training_networks():
     assert scale.inverse(np.array([-9.0]))[0] < 0
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(-50, 50), min_size=2, max_size=30, unique=True))
+def test_targets_go_to_scores_and_back(values):
+    scale = NormalScores(np.array(values, dtype=float))
+    y = np.linspace(-80, 80, 33)
+    np.testing.assert_allclose(scale.inverse(scale.forward(y)), y, atol=1e-8)
+    np.testing.assert_allclose(scale.forward(np.array(values, dtype=float)), scale.scores)
+
+
+# --- how much of each -----------------------------------------------------------------------------
+
+
+def learned_share(X, y):
+    return BlendRegressor(n_rounds=200).fit(X, y).share_
+
+
+def test_steps_among_noise_are_left_to_the_trees():
+    """Each of two columns has twelve levels, whose values are in no order."""
+    rng = np.random.default_rng(0)
+    levels, noise = rng.integers(0, 12, (200, 2)), rng.normal(size=(200, 20))
+    values = rng.normal(size=(2, 12))
+    y = values[0][levels[:, 0]] + values[1][levels[:, 1]] + rng.normal(0, 0.1, 200)
+    assert learned_share(np.column_stack([levels, noise]), y) < 0.2
+
+
+def test_a_smooth_sum_is_left_to_the_process():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 6))
+    assert learned_share(X, X @ [1, -2, 3, -1, 2, 1] + rng.normal(0, 0.1, 200)) > 0.7
+
+
+def test_a_target_whose_tail_rules_it_is_left_to_the_process():
+    """The trees learn the target, and hardly more than its few largest values."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 6))
+    smooth = X @ [1, -2, 3, -1, 2, 1]
+    y = np.exp(3 * smooth)
+    model = BlendRegressor(n_rounds=200).fit(X[:150], y[:150])
+    assert model.share_ > 0.7
+    trees = BlendRegressor(n_rounds=200, share=0).fit(X[:150], y[:150])
+    taus = [kendalltau(one.predict(X[150:]), y[150:]).statistic for one in (model, trees)]
+    assert taus[0] > taus[1] + 0.1
+
+
+def test_the_learned_share_is_the_usual_one_of_nothing_and_least_squares_of_much():
+    rng = np.random.default_rng(0)
+    process, trees = rng.normal(size=(2, 100_000))
+    z = 0.7 * process + 0.3 * trees + rng.normal(size=100_000)
+    assert _share(process, trees, z) == pytest.approx(0.7, abs=0.02)
+    assert 0.4 < _share(process[:4], trees[:4], process[:4]) < 0.5  # it is all, of four networks
+    assert _share(process[:9], process[:9], z[:9]) == 0.4  # they agree
+
+
 # --- how sure it is -------------------------------------------------------------------------------
 
 
-def test_left_out_errors_equal_those_of_processes_fitted_without_the_network(data):
+def test_eighty_per_cent_hold_four_fifths_of_what_was_left_out(data):
+    """A fit without them, and the share that was learned, say the same of the left-out networks."""
     X, y = data
-    X, z = X[:25, [3, 7]], NormalScores(y[:25]).scores
-    process = _tuned_process(X, z, np.random.RandomState(0))
-    errors = []
-    for row in range(len(z)):
-        rest = np.arange(len(z)) != row
-        without = GaussianProcessRegressor(process.kernel_, optimizer=None)
-        scaled = (z - z.mean()) / z.std()  # as the process on all networks has it
-        without.fit(X[rest], scaled[rest])
-        mean, std = without.predict(X[[row]], return_std=True)
-        errors.append(abs(mean[0] - scaled[row]) / std[0])
-    expected = np.quantile(errors, 0.8) / 1.2815515655446004
-    assert _stretch(process) == pytest.approx(expected, rel=1e-6)
+    model = BlendRegressor(**FEW).fit(X[:50], y[:50])
+    X, z = model._columns(X[:50]), model.target_.scores
+    targets = np.column_stack([z, (y[:50] - y[:50].mean()) / y[:50].std()])
+    kernel = model.process_.kernel_
+    rows, mean, std, trees = model._left_out(X, targets, kernel, 0, np.random.RandomState(0))
+    assert sorted(rows) == list(range(50))
+    half = model.stretch_ * std * 1.2815515655446004
+    middle = model.share_ * mean + (1 - model.share_) * trees
+    held = (np.abs(middle - z[rows]) <= half).mean()
+    assert held == pytest.approx(0.8, abs=0.1)  # other folds, another seed
+
+
+def test_what_is_said_of_left_out_networks_does_not_know_them(data):
+    """Other targets for those left out first change nothing that is said of them."""
+    X, y = data
+    model = BlendRegressor(**FEW).fit(X[:300], y[:300])
+    X = model._columns(X[:300])
+    targets = np.column_stack([model.target_.scores, (y[:300] - y[:300].mean()) / y[:300].std()])
+    first = next(_folds(300, np.random.RandomState(0)))
+    others = targets.copy()
+    others[first] = others[first[::-1]] + 1
+    said = [
+        model._left_out(X, told, model.process_.kernel_, 0, np.random.RandomState(0))
+        for told in (targets, others)
+    ]
+    for one, other in zip(*said, strict=True):
+        np.testing.assert_array_equal(one[: len(first)], other[: len(first)])
+
+
+@pytest.mark.parametrize("n", [2, 3, 7, 32, 128, 256, 257, 1024, 5000])
+def test_folds_leave_out_at_most_a_third_and_no_network_twice(n):
+    folds = list(_folds(n, np.random.RandomState(0)))
+    rows = np.concatenate(folds)
+    assert len(set(rows)) == len(rows) <= 256
+    assert 1 <= len(folds) <= 3
+    assert all(0 < len(fold) <= n / 3 + 1 for fold in folds)
+    assert len(rows) > min(n, 256) / 2
 
 
 @pytest.mark.parametrize("n", [40, 200])
@@ -187,7 +271,7 @@ def test_it_fits_whatever_there_is(X, y):
 
 
 def test_weights_of_a_target_that_nothing_explains_are_equal():
-    assert _weights(np.eye(3), np.zeros(3), np.zeros(3), 64).tolist() == [1, 1, 1]
+    assert column_weights(np.eye(3), np.zeros((3, 2)), np.zeros(3), 64).tolist() == [1, 1, 1]
 
 
 @pytest.mark.parametrize("quantiles", [0.5, [], [0, 0.5], [1.0], [np.nan], [[0.1]]])
@@ -217,10 +301,8 @@ def test_the_share_blends_what_the_process_and_the_trees_say(data):
     alone = [
         BlendRegressor(share=share, **FEW).fit(X[:80], y[:80]).predict(X) for share in (0, 0.5, 1)
     ]
-    scale = NormalScores(y[:80])
     model = BlendRegressor(share=0, **FEW).fit(X[:80], y[:80])
-    np.testing.assert_allclose(
-        alone[0], scale.inverse(model.trees_.predict(model._columns(X)))
-    )  # fmt: skip
+    told = y[:80].mean() + y[:80].std() * model.trees_.predict(model._columns(X))
+    np.testing.assert_allclose(alone[0], told, rtol=1e-5)  # trees say the target itself
     low, high = np.minimum(alone[0], alone[2]), np.maximum(alone[0], alone[2])
     assert ((low <= alone[1]) & (alone[1] <= high)).all()
