@@ -6,6 +6,7 @@ split cancels in their difference: it is known much better than either mean.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,59 @@ from scipy import stats
 from graf_utils import _checks
 from graf_utils.evaluation import FIT, SETTING
 
-__all__ = ["FAILED", "KEPT", "holm", "paired_differences", "verdicts"]
+__all__ = ["FAILED", "KEPT", "common_seeds", "holm", "paired_differences", "verdicts"]
 
 KEPT, FAILED = "kept", "failed"
 """The verdicts."""
+
+
+def common_seeds(
+    results: pd.DataFrame,
+    values: Iterable[str] | None = None,
+    *,
+    along: str = "encoding",
+    at_least: int = 2,
+) -> pd.DataFrame:
+    """Keep what can be compared: data seeds that all have, where all were evaluated.
+
+    Parameters
+    ----------
+    results : DataFrame
+        Fits, as from `graf_utils.evaluation.evaluate`.
+    values : iterable of str, optional
+        Values of `along` to compare; by default all that occur.
+    along : str
+        The column of the setting that tells what is compared: ``"encoding"``, ``"predictor"``, ...
+    at_least : int
+        Settings with fewer common data seeds are left out.
+
+    Returns
+    -------
+    DataFrame
+        Rows of `results`, in their order. No row is left where nothing can be compared.
+
+    Raises
+    ------
+    ValueError
+        The results lack a column, or `at_least` is no whole number from 1 on.
+
+    Examples
+    --------
+    >>> from graf_utils.published import paper_results
+    >>> fits = paper_results().query("table == 'nb301' and predictor == 'rf'")
+    >>> sorted(common_seeds(fits, ["graf", "one-hot"])["encoding"].unique())
+    ['graf', 'one-hot']
+    """
+    _checks.choice("along", along, SETTING)
+    for column in FIT:
+        _checks.choice("a column of the fit", column, list(results))
+    (at_least,) = _checks.whole_numbers("at_least", at_least, 1, 10**6, "data seeds")
+    names = list(dict.fromkeys(results[along] if values is None else _checks.names(along, values)))
+    rows = results[results[along].isin(names)]
+    of_seed = rows.groupby([c for c in FIT if c != along], dropna=False)[along]
+    rows = rows[of_seed.transform("nunique") == len(names)]
+    of_setting = rows.groupby([c for c in SETTING if c != along], dropna=False)["data_seed"]
+    return rows[of_setting.transform("nunique") >= at_least]
 
 
 def paired_differences(

@@ -21,7 +21,8 @@ from graf_utils.claims import read_ledger
 from graf_utils.features import GRAF
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
-CONVERTED = ["02_graf", "09_flow"]  # chapters that say their sentences by `Chapter`
+# chapters that say their sentences by `Chapter`
+CONVERTED = ["02_graf", "09_flow", "11_every_space"]
 ROLE = re.compile(r"\{[A-Za-z][\w:+.-]*\}`")
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from graf_utils.evaluation import SETTING
-from graf_utils.paired import holm, paired_differences, verdicts
+from graf_utils.paired import common_seeds, holm, paired_differences, verdicts
 
 # --- paired differences ---------------------------------------------------------------------------
 
@@ -42,6 +42,30 @@ SHIFTS = {
     "hurts": (0, -0.01, 0),
     "noise": (0, 0, 0),
 }
+
+
+def test_common_seeds_are_those_that_all_have_in_each_setting():
+    results = made_up(SHIFTS, seeds=6)
+    is_gone = (results["encoding"] == "both") & (results["data_seed"] < results["train_size"] % 7)
+    results = results[~is_gone].sample(frac=1, random_state=0)  # 32: 4 gone, 128: 2, 1,024: 2
+    kept = common_seeds(results, ["both", "helps"], at_least=3)
+    assert kept.equals(results[results.index.isin(kept.index)])  # in their order
+    found = kept.groupby(["train_size", "encoding"])["data_seed"].agg(set).to_dict()
+    assert found == {(n, e): {2, 3, 4, 5} for n in (128, 1024) for e in ("both", "helps")}
+    assert set(common_seeds(results)["encoding"]) == {*SHIFTS, "graf+flow"}
+    assert common_seeds(results, ["both", "helps"], at_least=5).empty
+    assert common_seeds(results, ["both", "nowhere"]).empty
+    of_sizes = results[results["encoding"] == "both"].assign(target=results["train_size"])
+    of_sizes = of_sizes.assign(target=of_sizes["target"].astype(str), train_size=1)
+    assert set(common_seeds(of_sizes, along="target")["data_seed"]) == {4, 5}
+
+
+@pytest.mark.parametrize("wrong", [{"along": "n_test"}, {"at_least": 0}, {"values": []}])
+def test_seeds_of_nothing_are_refused(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong)).replace("values", "encoding")):
+        common_seeds(made_up(SHIFTS, seeds=3), **wrong)
+    with pytest.raises(ValueError, match="data_seed"):
+        common_seeds(made_up(SHIFTS, seeds=3).drop(columns="data_seed"))
 
 
 def test_differences_are_those_of_a_paired_test():

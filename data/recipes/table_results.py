@@ -95,7 +95,8 @@ PLAN = (
     Line("nb201-robustness", ATTACKS, (*GRAPH, *SCORED), 20),
     Line("nb101", ("accuracy_108",), (*GRAPH, "path", "graf+one-hot", "graf+path"), 50),
     Line("nb301", ACCURACY, (*GRAPH, *SCORED, "graf+one-hot", *WITH_SCORES[:2]), 20),
-    Line("nas-bench-macro", ACCURACY, (*GRAPH, "graf+one-hot", *SCORED), 20),
+    Line("nas-bench-macro", ACCURACY, (*GRAPH, "graf+one-hot", "flops+params"), 20),
+    Line("tnb101-macro", ("class_scene",), (*GRAPH, "graf+one-hot"), 5, (1000,)),
 )
 """Proxies of the right data set only: CIFAR-100 has them for 1,386 cells, micro for class_scene,
 hardware on other data sets and macro not at all; flops and params of micro are those of
