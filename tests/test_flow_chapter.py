@@ -193,7 +193,7 @@ def test_claims_are_ours_and_follow_the_tests(told, committed):
 def test_published_bars_are_compared_as_published(told, committed):
     _, claims, _ = told
     published = pd.read_csv(data_path("published.csv")).to_dict("records")
-    runs = committed["flow_ta_gates"].to_dict("records")
+    runs = committed["flow_ta_gates"].query("predictor == 'blend'").to_dict("records")
     for encoding in {row["encoding"] for row in runs}:
         missed = []
         for row in published:
