@@ -127,6 +127,8 @@ def read_done(path: Path = OUTPUT) -> pd.DataFrame:
     """Fits that stand in a table of results already."""
     files = [path, *(RESULTS / name for name in ELSEWHERE)]
     frames = [pd.read_parquet(file) for file in files if file.exists()]
+    if not frames:
+        return pd.DataFrame(columns=[*FIT, "cpu_seconds"])
     return pd.concat(frames, ignore_index=True)
 
 
