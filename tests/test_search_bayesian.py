@@ -283,15 +283,17 @@ def test_runs_are_kept_one_by_one(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(recipe, "METHODS", methods)
     monkeypatch.setattr(recipe, "SETTINGS", {"budget": 60, "n_initial": 20, "batch_size": 20})
     table = load_table("nb201-cifar10", source="embedded")
-    pools = recipe.pools_of(table)
-    first = recipe.runs_of(table, pools, range(1), tmp_path)
+    pools, names = recipe.pools_of(table), ["random", "ridge"]
+    first = recipe.runs_of(table, pools, names, range(1), tmp_path)
     kept = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     assert len(kept) == len(methods)
-    both = recipe.runs_of(table, pools, range(2), tmp_path)
+    both = recipe.runs_of(table, pools, names, range(2), tmp_path)
     assert all(path.stat().st_mtime_ns == time for path, time in kept.items())
     assert len(capsys.readouterr().out.splitlines()) == 4  # each run is computed once
     again = both[both["seed"] == 0].reset_index(drop=True)
     pd.testing.assert_frame_equal(again, first)
+    ridge = recipe.runs_of(table, pools, ["ridge"], range(2), tmp_path)
+    pd.testing.assert_frame_equal(ridge, both[both["predictor"] == "ridge"].reset_index(drop=True))
     assert (both.groupby(RUN)["evaluation"].max() == 60).all()
     (best,) = (first["best"] + first["regret"]).round(9).unique()
     assert best == round(table.target("accuracy").max(), 9)

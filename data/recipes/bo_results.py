@@ -7,8 +7,8 @@ runs begin with the same networks. The paper's surrogates are ensembles of three
 itself how sure it is. Nothing was chosen on these runs.
 
 The rounds are 5, 10, 20 and 50 seeds on both data sets, so that a run that is stopped is balanced.
-A minute of one core per seed; every run is kept as it ends, so the command can be stopped and
-started.
+Two minutes of one core per seed, most of it for the forests; every run is kept as it ends, so the
+command can be stopped and started, and asked for some of the seeds and predictors.
 
     GRAF_DATA_DIR=... OMP_NUM_THREADS=1 python data/recipes/bo_results.py [--seeds 20]
 """
@@ -63,10 +63,13 @@ def run(pool: Candidates, y: Any, method: Any, seed: int) -> pd.DataFrame:
     return rows.assign(regret=y.max() - rows["best"], cpu_seconds=seconds)
 
 
-def runs_of(table: Table, pools: dict[str, Candidates], seeds: range, cache: Path) -> pd.DataFrame:
-    """Every run of a table with some seeds, computed now or kept."""
+def runs_of(
+    table: Table, pools: dict[str, Candidates], predictors: Any, seeds: range, cache: Path
+) -> pd.DataFrame:
+    """Every run of a table with some predictors and seeds, computed now or kept."""
     y, frames = table.target(TARGET), []
-    for (encoding, predictor), method in METHODS.items():
+    chosen = {key: method for key, method in METHODS.items() if key[1] in predictors}
+    for (encoding, predictor), method in chosen.items():
         pool = pools[encoding]
         parts = [digest(run, search, method, SETTINGS, pool.codes, pool.matrix, y)]
         for seed in seeds:
@@ -85,12 +88,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cache", type=Path, default=ROOT / "_build" / "search-cache")
     parser.add_argument("--seeds", type=int, default=ROUNDS[-1], choices=ROUNDS)
+    names = sorted({predictor for _, predictor in METHODS})
+    parser.add_argument("--predictors", nargs="+", default=names, choices=names)
     options = parser.parse_args()
     tables = [load_table(name, source="paper") for name in TABLES]
     pools = [pools_of(table) for table in tables]
     for n_seeds in ROUNDS[: ROUNDS.index(options.seeds) + 1]:
         for table, by_encoding in zip(tables, pools, strict=True):
-            rows = runs_of(table, by_encoding, range(n_seeds), options.cache)
+            seeds = range(n_seeds)
+            rows = runs_of(table, by_encoding, options.predictors, seeds, options.cache)
             files = table.provenance["files"]
             results = merge_results(OUTPUT, rows, KEYS, recipe=RECIPE, files=files)
         print(f"{n_seeds} seeds; {OUTPUT}: {len(results):,} rows", flush=True)
