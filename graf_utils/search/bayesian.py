@@ -39,7 +39,8 @@ class Bayesian:
       the evaluated; mean and standard deviation of what they predict;
     * a list: the same of its models, each fitted to all evaluated.
 
-    Several objectives become one number before each batch, with new random weights (ParEGO).
+    Of several objectives each is predicted and drawn by itself; every place in the batch weighs the
+    draws anew, as said in `search`.
 
     Parameters
     ----------
@@ -97,13 +98,20 @@ class Bayesian:
         """
         matrix = history.candidates.matrix.astype(np.float64)  # some surrogates need the digits
         while True:
-            history.turn()
             rows = np.array(history.draw(self.n_candidates))
-            seen, scores = matrix[history.order], history.scores()
-            mean, std = self.predict(seen, scores, matrix[rows], history.rng)
-            drawn = history.rng.normal(mean, std)
-            best = np.argsort(-drawn, kind="stable")[: history.batch_size]
-            yield rows[best].tolist()
+            values = np.array(history.values)
+            values = history.scaled(values) if values.shape[1] > 1 else values
+            drawn = np.empty((len(rows), values.shape[1]))
+            for i, y in enumerate(values.T):
+                mean, std = self.predict(matrix[history.order], y, matrix[rows], history.rng)
+                drawn[:, i] = history.rng.normal(mean, std)
+            left, chosen = np.arange(len(rows)), []
+            for _ in range(min(history.batch_size, len(rows))):
+                history.turn()
+                best = left[history.scores(drawn[left]).argmax()]
+                left = left[left != best]
+                chosen.append(int(rows[best]))
+            yield chosen
 
     def predict(
         self, X: NDArray[Any], y: NDArray[Any], new: NDArray[Any], random_state: Any = None
