@@ -30,6 +30,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.utils import check_random_state
 
 __all__ = ["NotKeyable", "describe", "digest"]
 
@@ -302,6 +303,8 @@ class _Describer:
         if hasattr(value, "get_params"):  # an estimator; state counts in one that is frozen
             state = [value.get_params(deep=False), getattr(value, "__dict__", None)]
             return ["estimator", described, self.describe(state)]
+        if value is check_random_state(None):  # numpy's own, which scipy's distributions hold
+            return ["instance", described, "of the process"]
         if isinstance(value, np.random.RandomState):
             return ["instance", described, self.describe(value.get_state())]
         if isinstance(value, np.random.Generator):

@@ -17,6 +17,7 @@ TABLES = (
     "test_own_space",
     "test_explain",
     "test_search",
+    "test_search_bayesian",
     "test_search_comparison",
     "test_features_sizes",
     "test_features_spaces",

@@ -396,7 +396,8 @@ def test_a_key_holds_in_another_process(tmp_path):
                 def predict(self, X):
                     return [name for name in self.names if name in {"a", "d"}]
 
-            print(digest(Mine(), make_predictor("graf-xgb"), make_pipeline(GRAF(NB201()), Mine())))
+            models = [make_predictor(name) for name in ("graf-xgb", "blend")]  # blend uses scipy's
+            print(digest(Mine(), models, make_pipeline(GRAF(NB201()), Mine())))
         """),
         encoding="utf-8",
     )

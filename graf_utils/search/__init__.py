@@ -7,6 +7,7 @@ options of every method: a restricted space, guided mutations, and a diverse sta
 
 from __future__ import annotations
 
+from graf_utils.search.bayesian import Bayesian
 from graf_utils.search.candidates import Candidates, k_centre
 from graf_utils.search.comparison import Comparison, compare_evaluations, evaluations_needed
 from graf_utils.search.loop import STARTS, search
@@ -16,6 +17,7 @@ from graf_utils.search.pareto import hypervolume, pareto_front
 __all__ = [
     "METHODS",
     "STARTS",
+    "Bayesian",
     "Candidates",
     "Comparison",
     "compare_evaluations",

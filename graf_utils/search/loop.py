@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ STARTS = ("random", "k-centre")
 def search(
     candidates: Candidates,
     objective: Any,
-    method: str = "predictor",
+    method: str | Callable[[History], Iterator[list[int]]] = "predictor",
     budget: int = 150,
     *,
     n_initial: int = 20,
@@ -52,6 +53,10 @@ def search(
         opinion of one tree drawn at random, ties by the mean of all: Thompson sampling with the
         bootstrap as posterior, in the place of the ensemble of networks of BANANAS (White et al.,
         2021).
+    ``"bayesian"``
+        Bayesian optimisation as in the paper, with the options of `Bayesian` as they are: before
+        each batch three forests are fitted, and of 200 random candidates those are proposed whose
+        draws from the predicted normal distributions are highest.
 
     Parameters
     ----------
@@ -63,8 +68,9 @@ def search(
         and returns one row for each. With several objectives, an augmented Tchebycheff function of
         them is raised, with new random weights for every proposal (local search: from restart to
         restart), as in ParEGO (Knowles, 2006).
-    method : str
-        Of `METHODS`.
+    method : str or callable
+        A name of `METHODS`, or a method of your own, such as ``Bayesian("blend")``: a function of
+        the `History` that yields lists of rows to evaluate next.
     budget : int
         Evaluations in all, `n_initial` included.
     n_initial : int
@@ -124,7 +130,7 @@ def search(
             f"test reports the incumbent of one objective; here are {len(objectives.names)}. Leave "
             "it out."
         )
-    proposals = METHODS[method](history)
+    proposals = (method if callable(method) else METHODS[method])(history)
     while len(history.order) < budget:
         rows = next(proposals)[: budget - len(history.order)]
         history.add(rows, objectives.ask(rows))
@@ -138,7 +144,8 @@ def _check_options(candidates: Any, method: Any, start: Any, restrict: Any, guid
             f"candidates is {type(candidates).__name__}; it must be Candidates. Write "
             "Candidates.of(table, 'graf')."
         )
-    _checks.choice("method", method, METHODS)
+    if not callable(method):
+        _checks.choice("method", method, METHODS)
     _checks.choice("start", start, STARTS)
     for name, value in (("restrict", restrict), ("guided", guided)):
         if not isinstance(value, bool | np.bool_):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.utils import check_random_state
 
+from graf_utils.search.bayesian import Bayesian
 from graf_utils.search.candidates import Candidates
 
 __all__ = ["METHODS", "History"]
@@ -263,5 +264,6 @@ METHODS: dict[str, Callable[..., Iterator[list[int]]]] = {
     "evolution": _evolution,
     "local": _local,
     "predictor": _predictor,
+    "bayesian": Bayesian(),
 }
 """Methods by name, described in `search`."""
