@@ -80,6 +80,7 @@ paper: $(STAMP) ## recompute data/results from the paper's tables (about seven h
 	$(BIN)/python data/recipes/flow_ceiling.py
 	OMP_NUM_THREADS=1 $(BIN)/python data/recipes/flow_importances.py
 	OMP_NUM_THREADS=1 $(BIN)/python data/recipes/zoo_results.py
+	OMP_NUM_THREADS=1 $(BIN)/python data/recipes/bo_results.py
 	$(BIN)/python data/recipes/readme_figure.py
 
 lab: $(STAMP) ## open the chapters in JupyterLab
