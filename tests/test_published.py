@@ -400,7 +400,10 @@ def test_our_fits_meet_the_stored_results_and_our_own_earlier_run():
     assert (stored["verdict"] == "holds").all()
     assert (stored["n"] == 50).all()
     again = check_table(published(kind="rerun"), paper_results())
-    assert (again["verdict"] != "fails").all()
+    same_splits = again["n"] >= again["n_splits"]
+    assert same_splits.sum() > 60
+    assert again.loc[same_splits, "difference"].abs().max() < 0.001
+    assert (again.loc[~same_splits, "verdict"] == "fails").mean() < 0.1  # 5 % are due by chance
 
 
 # --- what the book says of sources ----------------------------------------------------------------
