@@ -126,6 +126,13 @@ def test_tails_are_drawn_in_and_the_order_stays():
     assert squashed[3, 2] > squashed[0, 2]  # most of the column is equal: no MAD to measure in
 
 
+@pytest.mark.parametrize("power", [-1000, -600, 600, 1000])
+def test_the_unit_of_a_column_does_not_count(power):
+    X = np.array([[1.0, 1.0], [1.0, 2.0], [1.0, 4.0], [9.0, 7.0], [1.0, 0.0]])  # no MAD, and one
+    squashed = Squash().fit_transform(np.ldexp(X, power))
+    np.testing.assert_array_equal(squashed, Squash().fit_transform(X))
+
+
 # --- the scale of the target ----------------------------------------------------------------------
 
 

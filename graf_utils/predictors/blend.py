@@ -119,7 +119,7 @@ class Squash(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         X = validate_data(self, X, dtype=np.float64)
         self.center_ = np.median(X, axis=0)
         deviation = np.median(np.abs(X - self.center_), axis=0)
-        spread = X.std(axis=0)
+        spread = (X / _power(X)).std(axis=0) * _power(X)
         deviation = np.where(deviation > 0, deviation, spread)
         self.scale_ = np.where(deviation > 0, deviation, 1.0)
         return self
@@ -384,8 +384,13 @@ def _is_number(value: Any) -> bool:
 
 def _center_and_unit(y: NDArray[np.float64]) -> tuple[np.float64, np.float64]:
     """Mean and standard deviation (1 if that is 0), also of what is too large to square."""
-    power = np.float64(2) ** np.clip(np.frexp(np.abs(y).max())[1], -1000, 1000)  # rounds nothing
+    power = _power(y)
     return (y / power).mean() * power, (y / power).std() * power or np.float64(1)
+
+
+def _power(values: NDArray[np.float64]) -> Any:
+    """A power of 2 near the largest value of each column: to divide by it rounds nothing."""
+    return np.float64(2) ** np.clip(np.frexp(np.abs(values).max(axis=0))[1], -1000, 1000)
 
 
 def _boosting(n_rounds: int, haste: int, seed: int) -> Any:
