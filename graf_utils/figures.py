@@ -69,8 +69,9 @@ def check_table(figures: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
         Rows of `graf_utils.published.published`.
     results : DataFrame
         Fits, as from `graf_utils.published.paper_results` or `graf_utils.evaluation.evaluate`: one
-        row per fit. Encodings match in any order of their parts, tables also by the names in
-        ``data/published.toml``, which says too what cannot be computed.
+        row per fit; those without a τ (NaN) are left out. Encodings match in any order of their
+        parts, tables also by the names in ``data/published.toml``, which says too what cannot be
+        computed.
 
     Returns
     -------
@@ -84,7 +85,8 @@ def check_table(figures: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        `figures` or `results` lacks a column, or a fit stands twice.
+        `figures` or `results` lacks a column, a fit stands twice, or the fits of a figure are of
+        several sources.
 
     Examples
     --------
@@ -105,6 +107,7 @@ def check_table(figures: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
 
 def _fits(results: pd.DataFrame) -> dict[tuple[Any, ...], pd.DataFrame]:
     """The fits of each setting, in the order of the data seeds."""
+    results = results[results["kendall_tau"].notna()]
     marked = results.assign(parts=results["encoding"].map(parts_of))
     keys = [*_SETTING, "parts"]
     twice = marked.duplicated([*keys, *(["n_test"] if "n_test" in marked else []), "data_seed"])
@@ -113,6 +116,11 @@ def _fits(results: pd.DataFrame) -> dict[tuple[Any, ...], pd.DataFrame]:
         raise ValueError(
             f"results has two fits of one data seed ({first}). Keep those of one source and run, "
             "such as results[results['source'] == 'paper']."
+        )
+    if "source" in marked and (marked.groupby(keys)["source"].nunique() > 1).any():
+        raise ValueError(
+            f"results has fits of one setting on the sources {sorted(set(marked['source']))}. Keep "
+            "one, such as results[results['source'] == 'paper']."
         )
     ordered = marked.sort_values("data_seed", kind="stable")
     return {
@@ -164,6 +172,12 @@ def _ours_of(figure: Mapping[str, Any], groups: Mapping[tuple[Any, ...], pd.Data
     most = max(found, key=len, default=())
     if not len(most):
         return _Ours(reason="not computed yet")
+    if most["data_seed"].duplicated().any():
+        raise ValueError(
+            f"results has fits of {figure['predictor']!r} on {figure['encoding']!r} with one data "
+            f"seed and {sorted(set(most['n_test']))} test networks, and the figure does not say on "
+            "how many. Keep those of one `n_test`."
+        )
     return _summary_of(figure, most["kendall_tau"], said[1])
 
 
@@ -220,7 +234,8 @@ def claim_of(checked: pd.DataFrame) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        There are no rows, or they are of several sources; or they are reruns, which are no claims.
+        There are no rows, or they are of several sources or precisions; or they are reruns, which
+        are no claims.
 
     Examples
     --------
@@ -245,6 +260,11 @@ def claim_of(checked: pd.DataFrame) -> dict[str, Any]:
     left = [f"{len(rows)} {why}" for why, rows in untested.groupby("reason", sort=False)]
     if tested.empty:
         return source | {"reason": f"Not tested: {'; '.join(left)}."}
+    if tested["half_width"].nunique() > 1 or tested["statistic"].nunique() > 1:
+        raise ValueError(
+            f"checked has the half widths {sorted(set(tested['half_width']))} and the statistics "
+            f"{sorted(set(tested['statistic']))}; a claim has one of each. Select rows of one."
+        )
     names = _names_of(tested)
     pieces = dict.fromkeys(piece for why in tested["reason"] if why for piece in why.split("; "))
     known = [f"{piece[0].upper()}{piece[1:]}." for piece in pieces]
@@ -253,7 +273,7 @@ def claim_of(checked: pd.DataFrame) -> dict[str, Any]:
     return source | {
         "paper": dict(zip(names, tested["value"], strict=True)),
         "ours": dict(zip(names, tested["ours"], strict=True)),
-        "precision": 2 * tested["half_width"].max(),
+        "precision": 2 * tested["half_width"].iloc[0],
         "standard_error": dict(zip(names, tested["standard_error"], strict=True)),
         "reason": " ".join([reason, *known, *(f"Not tested: {words}." for words in left)]),
     }
@@ -261,9 +281,10 @@ def claim_of(checked: pd.DataFrame) -> dict[str, Any]:
 
 def _names_of(rows: pd.DataFrame) -> list[str]:
     """Names of figures by the columns in which they differ, and the train size."""
-    parts = [rows[c] + ", " for c in ("target", "encoding", "predictor") if rows[c].nunique() > 1]
+    columns = ("table", "target", "encoding", "predictor")
+    parts = [rows[c] + ", " for c in columns if rows[c].nunique() > 1]
     sizes = rows["train_size"].map("N={:,}".format)
-    return [str(name) for name in sum(parts[::-1], start=pd.Series("", rows.index)) + sizes]
+    return [str(name) for name in sum(parts, start=pd.Series("", rows.index)) + sizes]
 
 
 # --- what a table shows ---------------------------------------------------------------------------
@@ -323,8 +344,9 @@ def orders(checked: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         One row per table, `where`, target, train size and statistic with two figures of ours or
-        more: `compared` (figures), `order_tau`, `first` and `our_first` (the highest, as
-        ``predictor on encoding``), `winner_agrees`.
+        more: `compared` (figures), `order_tau` (NaN where all published ones are equal), `first`
+        and `our_first` (the highest, as ``predictor on encoding``), and `winner_agrees`: ours is
+        first among theirs too, or so near it that the figures, by `half_width`, may tie.
     """
     rows = []
     for key, part in checked[checked["ours"].notna()].groupby(list(_ORDER), sort=False):
@@ -332,7 +354,8 @@ def orders(checked: pd.DataFrame) -> pd.DataFrame:
             continue
         name = part["predictor"] + " on " + part["encoding"]
         first, ours = name[part["value"].idxmax()], name[part["ours"].idxmax()]
-        best = part["value"] == part["value"].max()  # a tie has several firsts
+        high, low = part["value"] + part["half_width"], part["value"] - part["half_width"]
+        best = high >= low.max()  # a tie, as far as the figures can be read, has several firsts
         row = dict(zip(_ORDER, key, strict=True))
         row |= {"compared": len(part), "order_tau": kendall_tau(part["ours"], part["value"])}
         row |= {"first": first, "our_first": ours, "winner_agrees": ours in set(name[best])}

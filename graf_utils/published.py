@@ -263,8 +263,9 @@ def _parsed(rows: pd.DataFrame) -> pd.DataFrame:
     if unknown:
         raise ValueError(f"unknown kinds {unknown}")
     keys = ["table", "target", "encoding", "predictor", "train_size", "statistic"]
-    if rows.duplicated(keys).any():
-        first = rows.loc[rows.duplicated(keys).idxmax(), keys]
+    twice = rows.assign(encoding=rows["encoding"].map(parts_of)).duplicated(keys)
+    if twice.any():
+        first = rows.loc[twice.idxmax(), keys]
         raise ValueError(f"a figure stands twice: {', '.join(first)}")
     parsed = rows.copy()
     for column in _NUMBERS:

@@ -90,6 +90,24 @@ def test_the_unit_of_the_target_does_not_count(data):
     np.testing.assert_allclose(4 * one.predict(X), other.predict(X), rtol=1e-9)
 
 
+@pytest.mark.parametrize("power", [-1000, -600, 600, 1000])
+def test_a_unit_whose_squares_no_float_holds_does_not_count_either(data, power):
+    X, y = data
+    one = BlendRegressor(**FEW).fit(X[:80], y[:80])
+    other = BlendRegressor(**FEW).fit(X[:80], np.ldexp(y[:80], power))
+    assert other.share_ == one.share_
+    np.testing.assert_allclose(np.ldexp(other.predict(X), -power), one.predict(X), rtol=1e-9)
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.int16, list, object])
+def test_the_type_of_the_target_does_not_count(data, kind):
+    X, y = data[0][:60], np.round(5000 * data[1][:60])
+    y = np.clip(y, -2048, 2048) * 8  # numbers that half precision has, but not their squares
+    one = BlendRegressor(**FEW).fit(X, y)
+    other = BlendRegressor(**FEW).fit(X, list(y) if kind is list else y.astype(kind))
+    np.testing.assert_array_equal(one.predict(X), other.predict(X))
+
+
 def test_the_same_seed_gives_the_same_numbers(data):
     X, y = data
     one, other = (BlendRegressor(**FEW).fit(X[:300], y[:300]).predict(X) for _ in range(2))
@@ -106,6 +124,13 @@ def test_tails_are_drawn_in_and_the_order_stays():
     assert np.abs(squashed[:, 0]).max() < 20
     assert (squashed[:, 1] == 0).all()  # a constant column
     assert squashed[3, 2] > squashed[0, 2]  # most of the column is equal: no MAD to measure in
+
+
+@pytest.mark.parametrize("power", [-1000, -600, 600, 1000])
+def test_the_unit_of_a_column_does_not_count(power):
+    X = np.array([[1.0, 1.0], [1.0, 2.0], [1.0, 4.0], [9.0, 7.0], [1.0, 0.0]])  # no MAD, and one
+    squashed = Squash().fit_transform(np.ldexp(X, power))
+    np.testing.assert_array_equal(squashed, Squash().fit_transform(X))
 
 
 # --- the scale of the target ----------------------------------------------------------------------
@@ -225,6 +250,8 @@ def test_folds_leave_out_at_most_a_third_and_no_network_twice(n):
     assert 1 <= len(folds) <= 3
     assert all(0 < len(fold) <= n / 3 + 1 for fold in folds)
     assert len(rows) > min(n, 256) / 2
+    if n <= 256:
+        assert len(rows) == n  # all thirds
 
 
 @pytest.mark.parametrize("n", [40, 200])
@@ -283,7 +310,17 @@ def test_quantiles_that_are_none_are_named(data, quantiles):
 
 @pytest.mark.parametrize(
     "option",
-    [{"share": 1.5}, {"share": -0.1}, {"share": "a"}, {"few": -1}, {"few": np.nan}, {"few": None}],
+    [
+        {"share": 1.5},
+        {"share": -0.1},
+        {"share": "a"},
+        {"share": True},
+        {"share": np.ones(2)},
+        {"few": -1},
+        {"few": np.nan},
+        {"few": None},
+        {"few": True},
+    ],
 )
 def test_options_out_of_range_are_named(option):
     with pytest.raises(ValueError, match=f"{next(iter(option))}=.* must be a number from 0"):

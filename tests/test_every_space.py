@@ -228,6 +228,28 @@ def test_figures_of_the_authors_are_counted_as_published(told):
         assert stored.loc[table, "within"] == sum(within)
 
 
+def test_what_is_not_compared_is_listed_and_nothing_else(told):
+    """A figure that fails may have a reason too: what is known of it. It is compared."""
+    said, _, names = told
+    listed = re.search(r"Not compared:\n\n((?:- .*\n?)+)", said)[1]
+    counts = [int(n) for n in re.findall(r"^- `[\w-]+`, (\d+): ", listed, flags=re.MULTILINE)]
+    assert sum(counts) == len(names["checked"]) - len(names["tested"])
+    assert "splits so far" not in listed
+
+
+def test_data_seeds_are_those_that_every_train_size_has(told):
+    said, _, names = told
+    fewest = [
+        min(len(set.intersection(*(set(s[e, size]) for e in LABELS if (e, size) in s)))
+            for size in SIZES)
+        for s in by_hand().values()
+        if any((e, SIZES[0]) in s for e in LABELS)
+    ]  # fmt: skip
+    assert sorted(names["seeds"]) == sorted(fewest)
+    few, most = min(fewest), max(fewest)
+    assert f"They have {f'{few} to {most}' if few < most else few} data seeds each." in said
+
+
 def test_a_combination_is_compared_on_targets_and_seeds_that_all_have(told):
     _, _, names = told
     gains = names["gains"].set_index(["table", "encoding", "train_size"])

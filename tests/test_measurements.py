@@ -579,6 +579,8 @@ def test_the_sheet_says_on_which_processor_as_far_as_the_files_know():
             assert (processor or "not recorded (x86_64, 2 cores)") in line, name
             assert line.endswith(f"| {vectors or 'not recorded'} |"), name
             assert processor or facts["machine"] == "x86_64, 2 cores"
+            for library in {"torch", "python"} & set(facts.get("versions", {})):
+                assert re.search(rf"\b{re.escape(facts['versions'][library])}\b", section), name
 
 
 def metadata_of(path):

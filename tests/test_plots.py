@@ -567,6 +567,15 @@ def test_the_front_is_what_nothing_cheaper_beats():
     assert frame.index[~frame["front"]].tolist() == ["beaten"]
 
 
+def test_a_front_needs_a_mean_and_seconds_of_each():
+    for column in ("kendall_tau", "cpu_seconds"):
+        gap = COSTS.assign(**{column: COSTS[column].where(COSTS["predictor"] != "between")})
+        with pytest.raises(ValueError, match=f"no '{column}'.* of between on graf"):
+            plots.cost_front(gap)
+        with pytest.raises(ValueError, match=column):
+            plots.cost_front(COSTS.drop(columns=column))
+
+
 def test_cost_dots_draws_every_mean_and_numbers_the_front():
     families = {name: "ours" if "best" in name else "linear" for name in COSTS["predictor"]}
     ax = plots.cost_dots(COSTS, families)

@@ -154,7 +154,8 @@ def test_every_figure_of_others_has_a_link_and_every_claim_kind_is_known():
 )
 def test_a_damaged_file_is_an_error_with_a_remedy(tmp_path, monkeypatch, change, words):
     first, *_ = raw()
-    other = first | ({"train_size": "64"} | change if change else {})
+    first = first | {"encoding": "zcp+graf"}  # in either order it is the same
+    other = first | {"encoding": "graf+zcp"} | ({"train_size": "64"} | change if change else {})
     path = tmp_path / "published.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(first))
@@ -251,6 +252,13 @@ def test_as_many_seeds_are_taken_as_the_figure_has_splits():
     assert only(check_table(figures(n_splits=pd.NA), shuffled))["n"] == 4
 
 
+def test_a_fit_without_a_tau_is_none():
+    whole = only(check_table(figures(), fits()))
+    gap = only(check_table(figures(), fits({41: float("nan")} | TAUS | {60: float("nan")})))
+    assert gap == whole
+    assert only(check_table(figures(n_splits=4), fits({41: float("nan")} | TAUS)))["n"] == 4
+
+
 @pytest.mark.parametrize(
     ("changes", "ours", "reason"),
     [
@@ -303,6 +311,10 @@ def test_a_table_is_found_under_our_name_for_it():
 def test_what_is_no_table_of_fits_is_refused():
     with pytest.raises(ValueError, match="two fits of one data seed"):
         check_table(figures(), pd.concat([fits(), fits(encoding="graf+zcp")]))
+    with pytest.raises(ValueError, match="sources .'embedded', 'paper'."):
+        check_table(figures(), pd.concat([fits(), fits({7: 0.1}, source="embedded")]))
+    with pytest.raises(ValueError, match=r"100, 1000. test networks.*Keep those of one `n_test`"):
+        check_table(figures(), pd.concat([fits(), fits(n_test=1_000)]))
     with pytest.raises(ValueError, match="results has no numbers in a column 'kendall_tau'"):
         check_table(figures(), fits().drop(columns="kendall_tau"))
     with pytest.raises(ValueError, match="figures has no numbers in a column 'half_width'"):
@@ -330,6 +342,8 @@ def three(values, ours):
         ([0.3, 0.5, 0.6], [0.31, 0.5, 0.6], 1),
         ([0.3, 0.5, 0.6], [0.3, 0.6, 0.5], 0),
         ([0.3, 0.6, 0.6], [0.3, 0.5, 0.6], 1),
+        ([0.3, 0.6, 0.5985], [0.3, 0.5, 0.6], 1),  # as near as they can be read
+        ([0.3, 0.6, 0.5975], [0.3, 0.5, 0.6], 0),
         ([0.3, 0.5, 0.6], [None, 0.5, 0.6], 1),
     ],
 )
@@ -381,6 +395,29 @@ def test_figures_of_one_source_make_one_claim():
     assert claim.reason.count("2 of 50 splits so far.") == 1
     alone = claim_of(checked[checked["encoding"] == "zcp"])
     assert check("x", "One.", **alone).verdict == UNTESTED
+
+
+def test_no_figure_of_a_claim_gets_lost():
+    asked = figures(table=["t", "u"], target=["y", "z"], train_size=[32, 32])
+    checked = check_table(asked, pd.concat([fits(), fits(table="u", target="z")]))
+    claim = check("x", "Two.", **claim_of(checked))
+    assert claim.paper == "t, y, N=32: 0.640; u, z, N=32: 0.640"
+    one_target = checked.assign(target="y")
+    assert check("x", "Two.", **claim_of(one_target)).paper.count("0.640") == 2
+    for column, values in (
+        ("half_width", [0.001, 0.01]),
+        ("statistic", ["mean kendall_tau", "median kendall_tau"]),
+    ):
+        with pytest.raises(ValueError, match="a claim has one of each"):
+            claim_of(checked.assign(**{column: values}))
+
+
+def test_every_published_figure_has_a_name_of_its_own_in_a_claim():
+    checked = check_table(published(kind="stored"), paper_results())
+    n = 0
+    for _, rows in checked.groupby("source_link"):
+        n += len(claim_of(rows)["paper"])
+    assert n == (checked["verdict"] != UNTESTED).sum() > 0
 
 
 def test_a_rerun_is_no_claim():

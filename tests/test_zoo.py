@@ -78,7 +78,7 @@ def test_every_predictor_has_a_family():
     assert set(FAMILIES) == set(ZOO)
 
 
-@pytest.mark.parametrize(("name", "module"), LIBRARIES.items())
+@pytest.mark.parametrize(("name", "module"), [*LIBRARIES.items(), ("brp-nas", "torch")])
 def test_without_its_library_the_error_names_the_extra(monkeypatch, name, module):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ModuleNotFoundError) as error:

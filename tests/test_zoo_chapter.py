@@ -86,10 +86,13 @@ PUBLISHED = figures(rf=0.4, bayes_lin_reg=0.3, seminas=0.5, gcn=0.2)
 
 def test_who_is_first_is_counted_without_those_of_few_trials(monkeypatch):
     said, names = run(monkeypatch, made_up(), PUBLISHED)
-    assert "So not ranked: brp-nas." in said.replace("so not", "So not")
+    assert "With fewer than 5 trials, so roughly known and left out" in said
+    assert "*Who is first*: brp-nas." in said
     assert len(names["duels"]) == 6
-    assert said.count("ours is first with 2 of 3 train sizes, beyond doubt with 2, and behind") == 2
-    assert said.count("behind beyond doubt with 1.") == 2
+    assert (
+        said.count("ours is first with 2 of 3 train sizes, by more than the interval with 2,") == 2
+    )
+    assert said.count("and behind by more with 1.") == 2
     assert "come first in 4 of 6 pairs" in said
     assert said.count("it takes 0.5 times the CPU seconds of the next") == 2
     duels = names["duels"]

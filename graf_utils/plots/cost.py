@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from graf_utils import _checks
 from graf_utils.plots.results import mean_interval, metric_name, refuse_pooling
 from graf_utils.plots.style import FAMILY_STYLES, Look, legend_below, look, new_axes
 from graf_utils.search import pareto_front
@@ -37,14 +38,22 @@ def cost_front(results: pd.DataFrame, metric: str = "kendall_tau") -> pd.DataFra
     Raises
     ------
     ValueError
-        A row would average several settings, or there is none.
+        A row would average several settings, there is none, or one has no metric or no seconds.
     """
     by = ["predictor", "encoding"]
     refuse_pooling(results, by, metric=metric)
+    _checks.numeric_columns("results", results, [metric, "cpu_seconds"])
     groups = results.groupby(by, sort=False)
     mean, half = mean_interval(groups[metric])
     seconds = groups["cpu_seconds"].mean().clip(lower=_LEAST)
     frame = pd.DataFrame({"mean": mean, "half": half, "cpu_seconds": seconds}).reset_index()
+    unknown = frame[["mean", "cpu_seconds"]].isna().any(axis=1)
+    if unknown.any():
+        first = " on ".join(frame.loc[unknown.idxmax(), by])
+        raise ValueError(
+            f"results has no {metric!r} or no 'cpu_seconds' of {first}. Leave it out, or fit it "
+            "again with graf_utils.evaluation.evaluate, which takes the time."
+        )
     frame["front"] = pareto_front(np.column_stack([frame["mean"], -frame["cpu_seconds"]]))
     return frame.sort_values("cpu_seconds", kind="stable", ignore_index=True)
 
@@ -79,7 +88,7 @@ def cost_dots(
     Raises
     ------
     ValueError
-        A dot would average several settings, there is none, or a predictor has no family.
+        As `cost_front`, or a predictor has no family.
     """
     frame = cost_front(results, metric)
     names = frame["predictor"]

@@ -119,7 +119,7 @@ class Squash(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         X = validate_data(self, X, dtype=np.float64)
         self.center_ = np.median(X, axis=0)
         deviation = np.median(np.abs(X - self.center_), axis=0)
-        spread = X.std(axis=0)
+        spread = (X / _power(X)).std(axis=0) * _power(X)
         deviation = np.where(deviation > 0, deviation, spread)
         self.scale_ = np.where(deviation > 0, deviation, 1.0)
         return self
@@ -158,7 +158,7 @@ class BlendRegressor(RegressorMixin, BaseEstimator):
     without its hundreds of parameters: many columns that say little no longer dilute a few that say
     much.
 
-    Three thirds of the training networks, and no more than 256 networks, are left out in turn.
+    Thirds of the training networks, and no more than 256 networks in all, are left out in turn.
     Errors on them tell the share of the process (least squares, drawn towards two fifths when the
     networks are few), and how wide the intervals are. For these fits the trees learn four times as
     fast, the kernel stays. Of a target over many orders of magnitude the trees learn little but its
@@ -246,13 +246,14 @@ class BlendRegressor(RegressorMixin, BaseEstimator):
         X, y = validate_data(self, X, y, y_numeric=True, ensure_min_samples=2, dtype=np.float64)
         random = check_random_state(self.random_state)
         seed = int(random.randint(2**31 - 1))
-        self.target_ = NormalScores(y.astype(np.float64))
+        y = y.astype(np.float64)
+        self.target_ = NormalScores(y)
         self.columns_ = distinct_columns(X)
         if not len(self.columns_):  # nothing to tell networks apart by
             self.columns_ = np.array([0])
         self.scaler_ = make_pipeline(Squash(), StandardScaler())
         X, z = self.scaler_.fit_transform(X[:, self.columns_]), self.target_.scores
-        self._center, self._unit = y.mean(), y.std() or 1.0
+        self._center, self._unit = _center_and_unit(y)
         r = (y - self._center) / self._unit
         targets = np.column_stack([z, r])
         self.trees_ = _boosting(self.n_rounds, 1, seed).fit(X, r)
@@ -294,9 +295,10 @@ class BlendRegressor(RegressorMixin, BaseEstimator):
         return [np.concatenate(part) for part in zip(*said, strict=True)]
 
     def _check_options(self) -> None:
-        if self.share != "learned" and not (isinstance(self.share, Real) and 0 <= self.share <= 1):
+        learned = isinstance(self.share, str) and self.share == "learned"
+        if not learned and not (_is_number(self.share) and 0 <= self.share <= 1):
             raise ValueError(f"share={self.share!r} must be a number from 0 to 1, or 'learned'.")
-        if not isinstance(self.few, Real) or not self.few >= 0:
+        if not _is_number(self.few) or not self.few >= 0:
             raise ValueError(f"few={self.few!r} must be a number from 0, such as 64.")
         whole_number("n_rounds", self.n_rounds, 1)
 
@@ -376,6 +378,21 @@ class BlendRegressor(RegressorMixin, BaseEstimator):
         return self.target_.forward(self._center + self._unit * trees.predict(X))
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _center_and_unit(y: NDArray[np.float64]) -> tuple[np.float64, np.float64]:
+    """Mean and standard deviation (1 if that is 0), also of what is too large to square."""
+    power = _power(y)
+    return (y / power).mean() * power, (y / power).std() * power or np.float64(1)
+
+
+def _power(values: NDArray[np.float64]) -> Any:
+    """A power of 2 near the largest value of each column: to divide by it rounds nothing."""
+    return np.float64(2) ** np.clip(np.frexp(np.abs(values).max(axis=0))[1], -1000, 1000)
+
+
 def _boosting(n_rounds: int, haste: int, seed: int) -> Any:
     """Boosted trees that see 80 % of the rows and, at each split, two fifths of the columns.
 
@@ -395,8 +412,9 @@ def _folds(n: int, random: np.random.RandomState) -> Iterator[NDArray[np.intp]]:
     """Up to three thirds of the networks to leave out, as many as `_TO_JUDGE` allows."""
     size = min(-(-n // 3), _TO_JUDGE)
     order = random.permutation(n)
-    for start in range(0, min(n, _TO_JUDGE - size + 1), size):
-        yield order[start : start + size]
+    for start in range(0, n, size):
+        if min(start + size, n) <= _TO_JUDGE:
+            yield order[start : start + size]
 
 
 def _share(

@@ -46,7 +46,7 @@ def _scaled_both(model: Any) -> Any:
     return TransformedTargetRegressor(_scaled(model), transformer=StandardScaler())
 
 
-def _optional(module: str, names: str) -> Any:
+def _optional(module: str, names: str, extra: str = "zoo") -> Any:
     """Import an optional library, or say how to install it."""
     try:
         return import_module(module)
@@ -55,7 +55,7 @@ def _optional(module: str, names: str) -> Any:
             raise
         raise ModuleNotFoundError(
             f"{names} of the zoo needs {module}, which is not installed. Write: pip install "
-            f"{module}, or install the extra graf-utils[zoo], which has all of the zoo.",
+            f"{module}, or install the extra graf-utils[{extra}].",
             name=module,
         ) from error
 
@@ -116,7 +116,7 @@ def brp_nas(space: str = "nb201", **options: Any) -> Any:
     ModuleNotFoundError
         PyTorch is not installed.
     """
-    _optional("torch", "'brp-nas'")
+    _optional("torch", "'brp-nas'", extra="torch")
     from graf_utils.predictors.brpnas import BRPNASRegressor
 
     return BRPNASRegressor(space, **({"random_state": _SEED} | options))
