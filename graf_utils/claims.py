@@ -248,7 +248,7 @@ def _check_source(id: str, kind: str, link: str) -> None:
     if not isinstance(link, str) or not _LINK.fullmatch(link):
         raise ValueError(
             f"claim {id!r}: link={link!r:.80} is no address. Pass one that begins with https:// "
-            "and has no space."
+            "and has no space, quote, < or >: write these as %20, %22, %27, %3C and %3E."
         )
     if not link and kind != OURS:
         raise ValueError(

@@ -102,7 +102,8 @@ def check_table(figures: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
     groups = _fits(results)
     rows = [_checked(figure, groups) for figure in figures.to_dict("records")]
     names = ["ours", "n", "difference", "standard_error", "tolerance", "verdict", "reason"]
-    return figures.join(pd.DataFrame(rows, index=figures.index, columns=names))
+    found = pd.DataFrame(rows, index=figures.index, columns=names)
+    return figures.assign(**{name: found[name].to_numpy() for name in names})
 
 
 def _fits(results: pd.DataFrame) -> dict[tuple[Any, ...], pd.DataFrame]:
@@ -255,7 +256,7 @@ def claim_of(checked: pd.DataFrame) -> dict[str, Any]:
             "of one kind, place and link."
         )
     (source,) = sources
-    tested = checked[checked["verdict"] != UNTESTED]
+    tested = checked[checked["verdict"] != UNTESTED].reset_index(drop=True)
     untested = checked[checked["verdict"] == UNTESTED]
     left = [f"{len(rows)} {why}" for why, rows in untested.groupby("reason", sort=False)]
     if tested.empty:
@@ -349,7 +350,8 @@ def orders(checked: pd.DataFrame) -> pd.DataFrame:
         first among theirs too, or so near it that the figures, by `half_width`, may tie.
     """
     rows = []
-    for key, part in checked[checked["ours"].notna()].groupby(list(_ORDER), sort=False):
+    both = checked[checked["ours"].notna()].reset_index(drop=True)
+    for key, part in both.groupby(list(_ORDER), sort=False):
         if len(part) < 2:
             continue
         name = part["predictor"] + " on " + part["encoding"]
@@ -379,5 +381,4 @@ def outside(checked: pd.DataFrame) -> pd.DataFrame:
         Its rows that fail, by the size of their difference.
     """
     failed = checked[checked["verdict"] == FAILS]
-    order = failed["difference"].abs().sort_values(ascending=False, kind="stable").index
-    return failed.loc[order]
+    return failed.sort_values("difference", key=lambda d: -d.abs(), kind="stable")

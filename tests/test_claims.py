@@ -467,3 +467,13 @@ def test_glue_is_silent_without_the_book():
     )
     subprocess.run([sys.executable, "-c", code], check=True)
     assert glue() is None
+
+
+def test_a_link_that_is_refused_is_taken_as_the_message_says():
+    link = "https://example.org/a b?c='<d>\""
+    with pytest.raises(ValueError, match="is no address") as error:
+        check("x", "It is so.", where="there", kind="statement", link=link, holds=True)
+    for sign, code in zip(" \"'<>", re.findall(r"%\w\w", str(error.value)), strict=True):
+        link = link.replace(sign, code)
+    claim = check("x", "It is so.", where="there", kind="statement", link=link, holds=True)
+    assert f'href="{link}"' in claim._repr_html_()

@@ -378,6 +378,23 @@ def test_nothing_computed_is_a_summary_too():
     assert pd.isna(row["largest"])
 
 
+def test_labels_of_rows_that_come_twice_change_nothing():
+    """As in two selections put together by pd.concat."""
+    checked = three([0.3, 0.5, 0.6], [0.35, 0.3, 0.6])
+    results = pd.concat(
+        fits({42: t, 43: t}, encoding=e) for e, t in (("one-hot", 0.1), ("zcp", 0.2))
+    )
+    asked = figures(encoding=THREE, value=[0.3, 0.5, 0.6]).set_axis([0, 0, 0])
+    again = check_table(asked, results)
+    assert again["ours"].tolist()[::2] == pytest.approx([0.1, 0.2])
+    assert again["verdict"].tolist() == ["fails", UNTESTED, "fails"]
+    same = checked.set_axis([7, 7, 7])
+    pd.testing.assert_frame_equal(summarise_checks(same), summarise_checks(checked))
+    assert outside(same)["encoding"].tolist() == outside(checked)["encoding"].tolist()
+    assert claim_of(same) == claim_of(checked)
+    pd.testing.assert_frame_equal(check_table(again, results), again)
+
+
 def test_those_outside_stand_worst_first():
     checked = three([0.3, 0.5, 0.6], [0.35, 0.3, 0.6])
     assert outside(checked)["encoding"].tolist() == ["graf", "one-hot"]

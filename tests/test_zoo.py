@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from recipes import load_recipe
+from sklearn.dummy import DummyRegressor
 
 from graf_utils import load_table, registry
 from graf_utils.evaluation import FIT
@@ -203,6 +204,33 @@ def test_a_stopped_run_keeps_each_job_that_ended(tmp_path, pools, monkeypatch):
     whole = tmp_path / "whole.parquet"
     recipe.run(whole, pools, PLAN, 3)
     pd.testing.assert_frame_equal(rows_of(path), rows_of(whole))
+
+
+class Failing(DummyRegressor):
+    """One that cannot be fitted on eight networks, and predicts no number from fourteen."""
+
+    def fit(self, X, y):
+        if len(X) == 8:
+            raise np.linalg.LinAlgError("not positive definite")
+        return super().fit(X, y if len(X) != 14 else np.full(14, np.nan))
+
+
+def test_a_fit_that_fails_is_said_and_the_others_are_done(tmp_path, pools, monkeypatch, capsys):
+    path = tmp_path / "zoo.parquet"
+    monkeypatch.setitem(ZOO, "failing", Failing)
+    monkeypatch.setattr(recipe, "SLOW", ())
+    plan = [("failing", ("graf",), 1), ("ridge", ("graf",), 1)]
+    assert recipe.run(path, pools, plan, 1) == 9 + 11
+    done = pd.read_parquet(path).groupby("predictor")["train_size"].agg(set)
+    assert done["ridge"] - done["failing"] == {8, 14}
+    said = capsys.readouterr().err
+    assert said.count("failed: ") == 2
+    assert "'failing', 0, 8)" in said
+    assert "not positive definite" in said
+    monkeypatch.setattr(recipe, "SLOW", ("failing",))  # a job of its own, without a row
+    assert recipe.run(path, pools, plan, 1) == 0
+    monkeypatch.setitem(ZOO, "failing", DummyRegressor)
+    assert recipe.run(path, pools, plan, 1) == 2
 
 
 def test_when_its_time_is_up_no_job_begins(tmp_path, pools, monkeypatch):

@@ -10,7 +10,8 @@ seeds 1000 to 1009 and 0 to 29); NAS-Bench-101 was not looked at.
 Two and a half hours of one core. Rows that stand in the output are not computed again, new ones are
 put there twice a minute, all predictors get their first five trials before any gets more, and with
 ``--minutes`` nothing new is begun after that time: a fit that runs is ended (the longest take two
-to three minutes). A predictor whose library is not installed is left out, and said so. What another
+to three minutes). A predictor whose library is not installed is left out, and so is a fit that
+fails; both are said, and such a fit is tried again by the next run. What another
 machine computed is put into the table by ``--merge``.
 
     GRAF_DATA_DIR=... OMP_NUM_THREADS=1 python data/recipes/zoo_results.py [--n-jobs 16]
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import sys
 import time
 import warnings
 from collections import ChainMap
@@ -171,7 +173,7 @@ def make(predictor: str, space: str) -> Any:
 
 
 def fit(setting: tuple[Any, ...], space: str, sizes: Iterable[int], data: Any) -> pd.DataFrame:
-    """Fit and judge a predictor for each train size; one row each.
+    """Fit and judge a predictor for each train size; one row each, none for a fit that fails.
 
     Parameters
     ----------
@@ -194,12 +196,17 @@ def fit(setting: tuple[Any, ...], space: str, sizes: Iterable[int], data: Any) -
     for size in sizes:
         model = make(predictor, space)  # libraries are imported before the clock runs
         start = time.process_time()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # with few networks nothing converges
-            predicted = model.fit(x[:size], y[:size]).predict(x_test)
-        seconds = time.process_time() - start
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # with few networks nothing converges
+                predicted = model.fit(x[:size], y[:size]).predict(x_test)
+            seconds = time.process_time() - start
+            tau = kendall_tau(predicted, y_test)
+        except Exception as error:  # else each run would end here, and no later fit be done
+            print(f"failed: {(*setting, size)}: {error!r}", file=sys.stderr, flush=True)
+            continue
         row = dict(zip(FIT, (*where, predictor, size, seed), strict=True))
-        row |= {"kendall_tau": kendall_tau(predicted, y_test), "n_test": len(y_test)}
+        row |= {"kendall_tau": tau, "n_test": len(y_test)}
         rows.append(row | {"n_features": x.shape[1], "cpu_seconds": round(seconds, 4)})
     return pd.DataFrame(rows)
 
@@ -265,7 +272,8 @@ def run(
     n, last = 0, time.monotonic()
     try:
         for rows in results_of(jobs, n_jobs):
-            waiting.append(rows)
+            if len(rows):
+                waiting.append(rows)
             n += len(rows)
             if time.monotonic() - last > SECONDS:
                 put(path, waiting, **facts)
