@@ -232,6 +232,8 @@ def test_the_test_target_is_in_the_key_of_the_cache(table, tmp_path):
     other = run(table, test_target="latency", **options)
     assert (plain["kendall_tau"] != other["kendall_tau"]).all()
     pd.testing.assert_frame_equal(run(table, test_target="latency", **options), other)
+    same = run(table, test_target="accuracy", **options)
+    assert same["kendall_tau"].tolist() == plain["kendall_tau"].tolist()
     with pytest.raises(ValueError, match="latencie"):
         run(table, test_target="latencie", **ONE)
 
