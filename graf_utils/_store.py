@@ -194,7 +194,9 @@ class FitKeys:
         self.predictors = _described("the predictor", models)
         self.metrics = sorted(_described("the metric", metrics).items())
 
-    def of(self, target: str, encoding: str, predictor: str, size: int, seed: int) -> str | None:
+    def of(
+        self, target: str, encoding: str, predictor: str, size: int, seed: int, sides: Any = None
+    ) -> str | None:
         """Return the key of a fit; None if it must not be cached.
 
         Parameters
@@ -203,6 +205,8 @@ class FitKeys:
             Names.
         size, seed : int
             Train size and data seed.
+        sides : pair of ndarray, optional
+            Rows to train and to test on, where size and seed do not decide them.
 
         Returns
         -------
@@ -212,7 +216,7 @@ class FitKeys:
         if model is None or any(metric is None for _, metric in self.metrics):
             return None
         fit = [self.targets[target], self.encodings[encoding], model, size, seed]
-        return digest(self.protocol, *fit, self.metrics)
+        return digest(self.protocol, *fit, self.metrics, *([] if sides is None else [sides]))
 
 
 def _described(kind: str, objects: dict[str, Any]) -> dict[str, str | None]:

@@ -10,9 +10,7 @@ import contextlib
 import math
 import os
 import time
-import warnings
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
 from itertools import product
 from typing import Any
 
@@ -23,12 +21,13 @@ import sklearn
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.model_selection import train_test_split
-from tqdm import tqdm
 
 from graf_utils import __version__, _checks
-from graf_utils._parallel import predict_in_order, unordered
+from graf_utils._fits import Job, Plan, run_all
+from graf_utils._parallel import predict_in_order
+from graf_utils._predictions import OF_INTERVALS, Heard, intervals, refuse_large, tidy
+from graf_utils._splits import Draw, draw, given
 from graf_utils._statistics import NORMAL_95
-from graf_utils._store import FitKeys, Store
 from graf_utils.encodings import encode
 from graf_utils.metrics import Metric, make_metrics, measure
 from graf_utils.predictors import make_predictor
@@ -51,6 +50,9 @@ FIT = (*SETTING, "data_seed")
 _UNSEEN = "_unseen"
 """Ends the names of numbers on test networks without a twin in the train set."""
 
+_TEST_TARGET = "test_target"
+"""Column that stands after `FIT` where another target is judged than was learned."""
+
 
 def evaluate(
     table: Table,
@@ -64,9 +66,13 @@ def evaluate(
     metrics: Any = "kendall_tau",
     duplicates: str = "refuse",
     twins: Any = None,
+    splits: Any = None,
+    test_target: str | None = None,
+    interval: float | None = None,
+    return_predictions: bool = False,
     cache: str | os.PathLike[str] | None = None,
     progress: bool = True,
-) -> pd.DataFrame:
+) -> Any:
     """Evaluate encodings and predictors on a table by the protocol of Kadlecová et al. (2024).
 
     For each data seed, ``train_test_split(train_size=N, random_state=seed)`` draws N networks of
@@ -107,6 +113,28 @@ def evaluate(
         networks with the same label are twins, and tell of each other. Adds, for each metric, a
         column ``<metric>_unseen``: the metric on the test networks without a twin in the train set,
         ``n_unseen`` of them (NaN if these are fewer than two). A Series is matched by its index.
+    splits : callable, iterable of (train rows, test rows), or mapping of int to pair, optional
+        Your own splits instead of random ones, by row numbers from 0. A function is called as
+        ``splits(n_rows, train_size, data_seed)`` for each of `train_sizes` and `data_seeds`, and
+        returns a pair. Pairs that are written out, such as scikit-learn's
+        ``GroupKFold(5).split(X, groups=family)``, say both themselves: ``train_size`` is the number
+        of train rows, ``data_seed`` the key in a mapping, else the position from 0; leave both
+        arguments out. (If folds differ in size, give `summarise` a `by` without ``train_size``.)
+        Rows on neither side are not used. With ``duplicates="grouped"`` it is checked that no
+        architecture, or class of `twins`, stands on both sides.
+    test_target : str, optional
+        Another column of ``table.targets``: predictors learn each of `targets`, and are judged on
+        the test networks by this one. Adds a column ``test_target``.
+    interval : float, optional
+        Share of the networks that an interval should hold, such as 0.8. Adds ``coverage``, the
+        share of the test networks whose target lies inside, and ``width``, the median width in
+        standard deviations of that target over the table. The ends come from the predictor's
+        ``predict_quantiles(X, quantiles)``, or from ``predict(X, return_std=True)``, as of a normal
+        variable; in a pipeline, from its last step. Predictors with neither get NaN, and it is an
+        error if all have neither. ``cpu_seconds`` leaves intervals out.
+    return_predictions : bool
+        Return the predictions as well. All fits are done again then, since `cache` keeps no
+        predictions.
     cache : path, optional
         Folder of finished fits, a small JSON file each, keyed by everything that determines the
         number (data, the code and settings of predictor and metrics, split, versions of the
@@ -119,45 +147,46 @@ def evaluate(
 
     Returns
     -------
-    DataFrame
+    results : DataFrame
         Columns ``table, source, target, encoding, predictor, train_size, data_seed, kendall_tau``
         (or the other metrics), ``n_test, n_features, cpu_seconds`` (of fit and predict, in the
         process that did it), in the order in which the arguments were given. A prediction that is
         constant has tau 0; where the target is constant on the test networks, tau is NaN.
+    predictions : DataFrame
+        Only with ``return_predictions=True``, as the second of a pair. One row per fit and test
+        network: the columns that tell fits apart (`FIT`), ``row`` in the table, ``predicted``,
+        ``true``, and with `interval` its ends ``low`` and ``high``.
 
     Raises
     ------
     ValueError
         An unknown name, a train size outside 1 .. n - 2, an encoding whose rows do not fit the
-        table or are not finite, an architecture in several rows or with several labels; the message
-        names it. Nothing is fitted then. Also: what a predictor or a metric of yours returned.
+        table or are not finite, an architecture in several rows or with several labels, a split
+        with a side that is empty or holds something else than rows, or with a row on both sides, an
+        interval that no predictor has, predictions of more than 2 GiB; the message names it.
+        Nothing is fitted then. Also: what a predictor or a metric of yours returned.
     """
     groups, classes = _groups(table, duplicates, twins)
-    n_train = (len(table) if groups is None else len(np.unique(groups))) - 2  # at most
-    sizes = _checks.whole_numbers("train_sizes", train_sizes, 1, n_train, "networks in the table")
-    seeds = _checks.whole_numbers("data_seeds", data_seeds, 0, 2**32 - 1, "seeds")
+    draws = _draws(splits, len(table), groups, train_sizes, data_seeds)
     ys = {name: table.target(name) for name in _checks.names("targets", targets)}
+    judged = ys if test_target is None else dict.fromkeys(ys, table.target(test_target))
     models = {name: make_predictor(m) for name, m in _checks.named("predictors", predictors)}
+    spans = intervals(models, interval)
     functions = make_metrics(metrics)
-    ranges = _ranges(functions, classes is not None)
+    ranges = _ranges(functions, classes is not None, interval is not None)
     matrices = {name: _encoded(table, name, x) for name, x in _checks.named("encodings", encodings)}
-    store = None if cache is None else Store(cache, ranges)
+    plan = Plan(draws, ys, judged, matrices, models, spans, functions, groups, classes)
+    if return_predictions:
+        refuse_large(plan.n_tested)
     protocol = [__version__, _split, _scores, np, scipy, sklearn, groups, classes]
-    keys = None if store is None else FitKeys(protocol, matrices, ys, models, functions)
-
-    rows: list[dict[str, Any]] = []
-    jobs: dict[int, tuple[Any, ...]] = {}  # by the row that they fill
-    for setting in product([table.name], [table.source], ys, matrices, models, sizes, seeds):
-        target, encoding, predictor, size, seed = setting[2:]
-        key = None if keys is None else keys.of(*setting[2:])
-        done = None if key is None else store.read(key)
-        if done is None:
-            job = _Job(models[predictor], size, seed, functions, key, store)
-            jobs[len(rows)] = (job, matrices[encoding], ys[target], groups, classes)
-        rows.append(dict(zip(FIT, setting, strict=True)) | (done or {}))
-    for row_number, scores in _all_scores(jobs, n_jobs, len(rows), progress):
+    rows, jobs = plan.jobs(cache, protocol, ranges, FIT[2:], returns=return_predictions)
+    said: dict[int, Any] = {}
+    for row_number, (scores, said[row_number]) in run_all(_run, jobs, n_jobs, len(rows), progress):
         rows[row_number] |= scores
-    return pd.DataFrame(rows, columns=[*FIT, *ranges])
+    named = {"table": table.name, "source": table.source, _TEST_TARGET: test_target}
+    columns = [*FIT, *([] if test_target is None else [_TEST_TARGET])]
+    results = pd.DataFrame([named | row for row in rows], columns=[*columns, *ranges])
+    return (results, tidy(results[columns], said)) if return_predictions else results
 
 
 def summarise(
@@ -234,12 +263,35 @@ def _groups(
     return table.first_rows, classes
 
 
-def _ranges(metrics: dict[str, Metric], with_twins: bool) -> dict[str, tuple[float, float]]:
+def _draws(
+    splits: Any, n_rows: int, groups: NDArray[np.intp] | None, train_sizes: Any, data_seeds: Any
+) -> list[Draw]:
+    """Train size, data seed and, if the reader says them, rows of each split."""
+    if splits is not None and not callable(splits):
+        if train_sizes is not TRAIN_SIZES or data_seeds is not DATA_SEEDS:
+            raise ValueError(
+                "splits holds the rows of each split, so train_sizes and data_seeds have no use. "
+                "Leave both out, or make splits a function (n_rows, train_size, data_seed) -> "
+                "(train_rows, test_rows)."
+            )
+        return given(splits, n_rows, groups)
+    n_train = (n_rows if groups is None else len(np.unique(groups))) - 2  # at most
+    sizes = _checks.whole_numbers("train_sizes", train_sizes, 1, n_train, "networks in the table")
+    seeds = _checks.whole_numbers("data_seeds", data_seeds, 0, 2**32 - 1, "seeds")
+    if splits is None:
+        return [(size, seed, None) for size, seed in product(sizes, seeds)]
+    return [draw(splits, n_rows, size, seed, groups) for size, seed in product(sizes, seeds)]
+
+
+def _ranges(
+    metrics: dict[str, Metric], with_twins: bool, with_interval: bool
+) -> dict[str, tuple[float, float]]:
     """The numbers of a fit, in the order of their columns, with the ranges that they lie in."""
     ends = ("", _UNSEEN) if with_twins else ("",)
     scores = [name + end for name in metrics for end in ends]
     counts = ["n_test", *(["n_unseen"] if with_twins else []), "n_features", "cpu_seconds"]
-    columns = [*FIT, *scores, *counts]
+    counts += OF_INTERVALS if with_interval else []
+    columns = [*FIT, _TEST_TARGET, *scores, *counts]
     _checks.names("the metrics beside the other columns of the results", columns)
     return dict.fromkeys(scores, (-math.inf, math.inf)) | dict.fromkeys(counts, (0, math.inf))
 
@@ -261,60 +313,26 @@ def _encoded(table: Table, name: str, encoding: Any) -> NDArray[np.float64]:
 # --- one fit ----------------------------------------------------------------------------------
 
 
-@dataclass
-class _Job:
-    """A predictor to be fitted, on which train set, by what it is judged and where that is kept."""
-
-    model: Any
-    size: int
-    seed: int
-    metrics: dict[str, Metric]
-    key: str | None
-    store: Store | None
-
-    def keep(self, scores: dict[str, float]) -> None:
-        """Put the scores into the store, unless they are there or hold a NaN."""
-        if self.store is None or self.key is None or not np.isfinite(list(scores.values())).all():
-            return
-        if not self.store.holds(self.key):
-            self.store.write(self.key, scores)
-
-
-def _all_scores(
-    jobs: dict[int, tuple[Any, ...]], n_jobs: int | None, n_rows: int, progress: bool
-) -> Iterator[tuple[int, dict[str, float]]]:
-    """Run the jobs and yield the row of each with its scores, kept if there is a store."""
-    row_numbers = list(jobs)
-    is_kept = True
-    bar = tqdm(total=n_rows, initial=n_rows - len(jobs), disable=not progress, unit="fit")
-    with bar:
-        for number, scores in unordered(_run, jobs.values(), n_jobs):
-            row = row_numbers[number]
-            try:
-                jobs[row][0].keep(scores)
-            except OSError as error:
-                if is_kept:
-                    warnings.warn(f"the cache cannot be written: {error}", stacklevel=3)
-                is_kept = False
-            yield row, scores
-            bar.update()
-
-
 def _run(
-    job: _Job, x: NDArray[Any], y: NDArray[Any], groups: Any, classes: Any
-) -> dict[str, float]:
-    """Do one job, in whatever process."""
-    train, test = _split(len(y), groups, job.size, job.seed)
+    job: Job, x: NDArray[Any], y: NDArray[Any], judged: NDArray[Any], groups: Any, classes: Any
+) -> tuple[dict[str, float], dict[str, NDArray[Any]] | None]:
+    """Do one job, in whatever process: its scores and, if asked for, what was predicted."""
+    train, test = job.sides or _split(len(y), groups, job.size, job.seed)
     unseen = None if classes is None else ~np.isin(classes[test], classes[train])
-    scores = _scores(job.model, x, y, train, test, unseen, job.metrics)
+    learned = judged.copy()
+    learned[train] = y[train]
+    model = Heard(job.model)
+    scores = _scores(model, x, learned, train, test, unseen, job.metrics)
     if scores is None:
         raise ValueError(
             f"predictor {job.model!r} returned NaN or infinite predictions with {job.size} "
             f"training networks, data seed {job.seed}. Check its settings."
         )
+    more, said = model.told(x[test], judged, test, job.span)
+    scores |= more
     with contextlib.suppress(OSError):  # here is no such folder: `evaluate` keeps it
         job.keep(scores)
-    return scores
+    return scores, said if job.returns else None
 
 
 def _split(

@@ -30,6 +30,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import graf_utils.evaluation as evaluation
+from graf_utils._store import Store
 from graf_utils.correlations import rank_correlations
 from graf_utils.datasets import load_table
 from graf_utils.encodings import ENCODINGS, encode
@@ -628,7 +629,7 @@ def test_a_cache_that_cannot_be_written_loses_no_result(table, tmp_path, monkeyp
     def full(self, key, result):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(evaluation.Store, "write", full)
+    monkeypatch.setattr(Store, "write", full)
     with pytest.warns(UserWarning, match="cache cannot be written.*No space") as caught:
         found = run(table, cache=tmp_path)
     assert len(caught) == 1

@@ -103,9 +103,9 @@ def test_a_sample_is_computed_again(paper_dir, recipe):
 def test_samples_of_the_bars_are_computed_again(paper_dir, recipe):
     bars = recipe("flow_bars")
     table = bars.in_file_order("nb201-test-accuracy")
-    split = bars.ta_gates_split(46, 42, len(table))
-    x = bars.encode(table, "graf+flow").to_numpy(dtype=float)
-    again = bars.fit("blend", x, table.target("accuracy"), split, interval=True)
+    again = evaluate(
+        table, "accuracy", "graf+flow", "blend", 46, 42, splits=bars.ta_gates_split, progress=False
+    ).iloc[0]
     assert again["n_test"] == 4770
     row = committed("flow_ta_gates").query(
         "encoding == 'graf+flow' and train_size == 46 and data_seed == 42"

@@ -17,23 +17,16 @@ from __future__ import annotations
 
 import argparse
 import functools
-import time
-from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
-from graf_utils._keys import digest
 from graf_utils.datasets import load_table
-from graf_utils.encodings import encode
 from graf_utils.evaluation import DATA_SEEDS, FIT, TRAIN_SIZES, evaluate
-from graf_utils.metrics import kendall_tau
-from graf_utils.predictors import make_predictor
-from graf_utils.results import kept, merge_results
+from graf_utils.results import merge_results
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "data" / "results"
@@ -62,16 +55,11 @@ COVERED = (
 )
 
 
-def ta_gates_split(size: int, seed: int, n: int) -> tuple[Any, Any]:
+def ta_gates_split(n_rows: int, train_size: int, data_seed: int) -> tuple[Any, Any]:
     """Rows to train on, from the training part, and all rows of the test part."""
-    train, _ = train_test_split(np.arange(N_TA_GATES), train_size=size, random_state=seed)
-    return train, np.arange(N_TA_GATES, n)
-
-
-def random_split(size: int, seed: int, n: int) -> tuple[Any, Any]:
-    """The split of the paper."""
-    train, test = train_test_split(np.arange(n), train_size=size, random_state=seed)
-    return train, test
+    pool = np.arange(N_TA_GATES)
+    train, _ = train_test_split(pool, train_size=train_size, random_state=data_seed)
+    return train, np.arange(N_TA_GATES, n_rows)
 
 
 def in_file_order(name: str) -> Any:
@@ -80,44 +68,6 @@ def in_file_order(name: str) -> Any:
     whole = load_table(name, source="paper", valid_only=False)
     order = table.rows(whole.codes)
     return table.subset(order)
-
-
-def fit(
-    predictor: str, x: Any, y: Any, split: tuple[Any, Any], *, interval: bool
-) -> dict[str, float]:
-    """Tau of one fit, and the share of test networks inside the 80 % interval."""
-    (train, test), start = split, time.process_time()
-    model = make_predictor(predictor).fit(x[train], y[train])
-    predicted = model.predict(x[test])
-    scores = {"kendall_tau": kendall_tau(predicted, y[test]), "n_test": len(test)}
-    if interval:
-        low, high = model.predict_quantiles(x[test], [0.1, 0.9]).T
-        scores["coverage"] = float(((low <= y[test]) & (y[test] <= high)).mean())
-        scores["width"] = float(np.median(high - low) / y.std())
-    return scores | {"cpu_seconds": round(time.process_time() - start, 3)}
-
-
-def fits(
-    table: Any, line: tuple[Any, ...], seeds: Iterable[int], split: Callable[..., Any], cache: Path,
-    *, interval: bool,
-) -> Iterator[Callable[[], pd.DataFrame]]:  # fmt: skip
-    """One function per fit that computes its row, or reads what an earlier run kept."""
-    predictor, target, encodings, sizes = line
-    y = table.target(target)
-    for encoding in encodings:
-        x = encode(table, encoding).to_numpy(dtype=float)
-        parts = [digest(x, y, fit, split, make_predictor(predictor), interval)]
-        for size in sizes:
-            for seed in seeds:
-                setting = (table.name, "paper", target, encoding, predictor, size, seed)
-                rows = functools.partial(split, size, seed, len(y))
-                compute = functools.partial(_row, x, y, rows, setting, interval)
-                yield functools.partial(kept, cache, [*parts, size, seed], compute)
-
-
-def _row(x: Any, y: Any, rows: Any, setting: tuple[Any, ...], interval: bool) -> pd.DataFrame:
-    scores = fit(setting[FIT.index("predictor")], x, y, rows(), interval=interval)
-    return pd.DataFrame([dict(zip(FIT, setting, strict=True)) | scores])
 
 
 def put(path: Path, rows: pd.DataFrame, table: Any) -> None:
@@ -132,28 +82,22 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=ROOT / "_build" / "results-cache")
     parser.add_argument("--n-jobs", type=int, default=1)
     options = parser.parse_args()
-    parallel = joblib.Parallel(n_jobs=options.n_jobs)
-
-    def run(table: Any, *arguments: Any, interval: bool) -> pd.DataFrame:
-        jobs = fits(table, *arguments, options.cache, interval=interval)
-        done = parallel(joblib.delayed(job)() for job in jobs)
-        return pd.concat([rows for rows, _ in done], ignore_index=True)
+    run = functools.partial(evaluate, n_jobs=options.n_jobs, cache=options.cache, progress=False)
 
     table = in_file_order("nb201-test-accuracy")
     for predictor, encodings, seeds in TA_GATES:
-        line = (predictor, "accuracy", encodings, TA_GATES_SIZES)
-        rows = run(table, line, seeds, ta_gates_split, interval=False)
+        line = ("accuracy", encodings, predictor, TA_GATES_SIZES, seeds)
+        rows = run(table, *line, splits=ta_gates_split).drop(columns="n_features")
         put(OUTPUT / "flow_ta_gates.parquet", rows, table)
     whole = load_table("nb201-accuracy", source="paper", valid_only=False)
-    results = evaluate(
-        whole, list(whole.targets), ["graf", "graf+flow"], PREDICTOR, 1024, TEN,
-        options.n_jobs, metrics=["kendall_tau", "spearman", "ndcg"], cache=options.cache,
-        progress=False,
-    )  # fmt: skip
+    metrics = ["kendall_tau", "spearman", "ndcg"]
+    targets, encodings = list(whole.targets), ["graf", "graf+flow"]
+    results = run(whole, targets, encodings, PREDICTOR, 1024, TEN, metrics=metrics)
     put(OUTPUT / "flow_whole_space.parquet", results, whole)
-    for name, *line in COVERED:
+    for name, target, encodings, sizes in COVERED:
         table = load_table(name, source="paper")
-        rows = run(table, (PREDICTOR, *line), TEN, random_split, interval=True)
+        line = (target, encodings, PREDICTOR, sizes, TEN)
+        rows = run(table, *line, interval=0.8).drop(columns="n_features")
         put(OUTPUT / "flow_coverage.parquet", rows, table)
 
 
