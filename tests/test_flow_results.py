@@ -72,7 +72,7 @@ def test_what_the_home_page_says_of_proxies():
     taus = results.pivot_table(index="encoding", columns="train_size", values="kendall_tau")
     gain = taus.loc["zcp+graf+flow"] - taus.loc["graf+flow"]
     assert gain[1024] < 0.001
-    assert (gain[[32, 128]] > 0.01).all()
+    assert (gain[[32, 128]] > 0.005).all()
 
 
 @pytest.mark.slow
