@@ -16,7 +16,9 @@ from sklearn.pipeline import Pipeline
 
 from graf_utils import _checks
 
-__all__ = ["OF_INTERVALS", "Heard", "bounds", "held", "intervals", "refuse_large", "tidy"]
+__all__ = [
+    "OF_INTERVALS", "Heard", "bounds", "held", "intervals", "refuse_large", "tells_std", "tidy",
+]  # fmt: skip
 
 OF_INTERVALS = ("coverage", "width")
 """Numbers of a fit with intervals; see `held`."""
@@ -154,8 +156,21 @@ def _has(model: Any) -> bool:
     """Whether a predictor, or the last step of a pipeline, says how sure it is."""
     if isinstance(model, Pipeline):
         return _has(model.steps[-1][1])
-    if hasattr(model, "predict_quantiles"):
-        return True
+    return hasattr(model, "predict_quantiles") or tells_std(model)
+
+
+def tells_std(model: Any) -> bool:
+    """Say whether a regressor predicts standard deviations, the way scikit-learn's do.
+
+    Parameters
+    ----------
+    model : regressor
+        Fitted or not.
+
+    Returns
+    -------
+    bool
+    """
     return "return_std" in inspect.signature(model.predict).parameters
 
 

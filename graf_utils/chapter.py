@@ -82,7 +82,12 @@ def in_words(table: Any) -> str:
     >>> in_words(load_table("nb201-cifar10"))[:49]
     'nb201-cifar10, accuracies of AnalogNAS-Bench, τ 0'
     """
-    return f"{table.name}, {table.provenance.get('called') or f'{table.source} source'}"
+    return f"{table.name}, {_called(table)}"
+
+
+def _called(table: Any) -> str:
+    """What the registry calls a table in words, else its source."""
+    return table.provenance.get("called") or f"{table.source} source"
 
 
 class Chapter:
@@ -146,8 +151,7 @@ class Chapter:
                 f"table is {type(table).__name__}; it must be a Table. Write "
                 "page.use(load_table(name))."
             )
-        called = in_words(table).removeprefix(f"{table.name}, ")
-        description = f"`{table.name}` ({called}; {len(table):,} networks)"
+        description = f"`{table.name}` ({_called(table)}; {len(table):,} networks)"
         if description not in self._data:
             self._data.append(description)
         return table

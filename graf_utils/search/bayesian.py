@@ -6,7 +6,6 @@ an ensemble of predictors, independent Thompson sampling, and batches from rando
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +16,7 @@ from sklearn.utils import check_random_state
 
 from graf_utils import _checks
 from graf_utils._parallel import predict_in_order
+from graf_utils._predictions import tells_std
 from graf_utils.predictors import make_predictor
 from graf_utils.predictors.forest import random_forest
 
@@ -138,7 +138,7 @@ class Bayesian:
         """
         rng = check_random_state(random_state)
         models = self._models()
-        if len(models) == 1 and _tells_std(models[0]):
+        if len(models) == 1 and tells_std(models[0]):
             model = _seeded(models[0], rng).fit(X, y)
             both = model.predict(new, return_std=True)
             mean, std = (_finite(model, values, len(new)) for values in both)
@@ -156,11 +156,6 @@ class Bayesian:
         """Fresh models: those of the list, or a single one."""
         several = isinstance(self.surrogate, list | tuple)
         return [make_predictor(one) for one in (self.surrogate if several else [self.surrogate])]
-
-
-def _tells_std(model: Any) -> bool:
-    """Whether a regressor says how sure it is, the way scikit-learn's do."""
-    return "return_std" in inspect.signature(model.predict).parameters
 
 
 def _seeded(model: Any, rng: np.random.RandomState) -> Any:
