@@ -8,23 +8,16 @@ changed, and the words must follow.
 from __future__ import annotations
 
 import csv
-import json
 import re
-import warnings
 from collections import defaultdict
 from decimal import Decimal
 from statistics import mean, stdev
 
-import matplotlib as mpl
 import pandas as pd
 import pytest
+from chapters import is_drawing, listen, run_cells
 from scipy.stats import ttest_rel
 
-mpl.use("Agg")
-
-import matplotlib.pyplot as plt
-
-from graf_utils import chapter
 from graf_utils import published as published_module
 from graf_utils.registry import data_path
 
@@ -42,25 +35,10 @@ PAIRS = [("graf", "one-hot"), ("graf", "zcp"), ("zcp+graf", "zcp"), ("zcp+graf",
 
 def run(patch, results=None):
     """Run the chapter, on other fits if they are given: what it says, its claims, its names."""
-    said = []
-
-    def show(text, updatable=False):
-        said.append(text)
-        return said.append
-
-    for variable in ("GRAF_BOOK", "GRAF_LEDGER_DIR", "GRAF_SOURCE"):
-        patch.delenv(variable, raising=False)
-    patch.setattr(warnings, "formatwarning", warnings.formatwarning)  # put back afterwards
-    patch.setattr(chapter, "_show_markdown", show)
-    patch.setattr(chapter, "_display", lambda shown: None)
+    said = listen(patch)
     if results is not None:
         patch.setattr(published_module, "paper_results", lambda: results.copy())
-    names = {}
-    for cell in json.loads(NOTEBOOK.read_text(encoding="utf8"))["cells"]:
-        draws = "figure" in cell["metadata"].get("mystnb", {})
-        if cell["cell_type"] == "code" and not draws and cell["id"] not in SKIPPED:
-            exec("".join(cell["source"]), names)
-    plt.close("all")
+    names = run_cells(NOTEBOOK, lambda cell: is_drawing(cell) or cell["id"] in SKIPPED)
     return "\n".join(said), {claim.id: claim for claim in names["page"].ledger.claims}, names
 
 

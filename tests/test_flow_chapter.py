@@ -7,22 +7,16 @@ must follow.
 
 from __future__ import annotations
 
-import json
 import re
-import warnings
 from collections import defaultdict
 from statistics import mean, median
 
-import matplotlib as mpl
 import pandas as pd
 import pytest
+from chapters import is_drawing, listen, run_cells
 from scipy.stats import ttest_rel
 
-mpl.use("Agg")
-
-import matplotlib.pyplot as plt
-
-from graf_utils import chapter, plots, registry
+from graf_utils import plots, registry
 from graf_utils.registry import data_path
 
 NOTEBOOK = data_path().parent / "notebooks" / "09_flow.ipynb"
@@ -37,11 +31,7 @@ def run(patch, results=None, parameters=None, stop=None):
     `results` maps the name of a table of results to the rows that take its place; `parameters` are
     set after the chapter's own; the cell `stop` and all after it are left out.
     """
-    said = []
-
-    def show(text, updatable=False):
-        said.append(text)
-        return said.append
+    said = listen(patch)
 
     def place(*parts):
         name = str(parts[-1]).removesuffix(".parquet") if parts else ""
@@ -52,23 +42,10 @@ def run(patch, results=None, parameters=None, stop=None):
         return results[name].copy() if name != str(path) else read_parquet(path)
 
     read_parquet = pd.read_parquet
-    for variable in ("GRAF_BOOK", "GRAF_LEDGER_DIR", "GRAF_SOURCE"):
-        patch.delenv(variable, raising=False)
-    patch.setattr(warnings, "formatwarning", warnings.formatwarning)  # put back afterwards
-    patch.setattr(chapter, "_show_markdown", show)
-    patch.setattr(chapter, "_display", lambda shown: None)
     patch.setattr(registry, "data_path", place)
     patch.setattr(pd, "read_parquet", read)
-    names = {}
-    for cell in json.loads(NOTEBOOK.read_text(encoding="utf8"))["cells"]:
-        if cell["id"] == stop:
-            break
-        draws = "figure" in cell["metadata"].get("mystnb", {})
-        if cell["cell_type"] == "code" and not draws and cell["id"] not in SKIPPED:
-            exec("".join(cell["source"]), names)
-            if "parameters" in cell["metadata"].get("tags", []):
-                names |= parameters or {}
-    plt.close("all")
+    options = {"stop": stop, "parameters": parameters}
+    names = run_cells(NOTEBOOK, lambda cell: is_drawing(cell) or cell["id"] in SKIPPED, **options)
     return "\n".join(said), {claim.id: claim for claim in names["page"].ledger.claims}, names
 
 

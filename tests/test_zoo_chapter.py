@@ -5,20 +5,13 @@ The cells are run here with made-up results, of which the winners are known.
 
 from __future__ import annotations
 
-import json
 import re
-import warnings
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from chapters import listen, run_cells
 
-mpl.use("Agg")
-
-import matplotlib.pyplot as plt
-
-from graf_utils import chapter
 from graf_utils.predictors.zoo import ZOO
 from graf_utils.registry import data_path
 
@@ -60,24 +53,11 @@ def figures(**taus):
 
 def run(patch, results, published):
     """What the chapter says, joined, and its names."""
-    said = []
-
-    def show(text, updatable=False):
-        said.append(text)
-        return said.append
-
-    for variable in ("GRAF_BOOK", "GRAF_LEDGER_DIR", "GRAF_SOURCE"):
-        patch.delenv(variable, raising=False)
-    patch.setattr(warnings, "formatwarning", warnings.formatwarning)  # put back afterwards
-    patch.setattr(chapter, "_show_markdown", show)
+    said = listen(patch)
     patch.setattr(pd, "read_parquet", lambda path: results.copy())
     patch.setattr("graf_utils.published.published", lambda *args, **options: published.copy())
     patch.setattr("graf_utils.registry.data_path", lambda *parts: parts)
-    names = {}
-    for cell in json.loads(NOTEBOOK.read_text(encoding="utf8"))["cells"]:
-        if cell["cell_type"] == "code" and cell["id"] not in SKIPPED:
-            exec("".join(cell["source"]), names)
-    plt.close("all")
+    names = run_cells(NOTEBOOK, lambda cell: cell["id"] in SKIPPED)
     return "\n".join(said), names
 
 
