@@ -22,7 +22,7 @@ from graf_utils.features import GRAF
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 # chapters that say their sentences by `Chapter`
-CONVERTED = ["02_graf", "09_flow", "11_every_space"]
+CONVERTED = ["02_graf", "13_flow", "05_every_space"]
 ROLE = re.compile(r"\{[A-Za-z][\w:+.-]*\}`")
 
 
