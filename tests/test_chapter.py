@@ -22,7 +22,9 @@ from graf_utils.features import GRAF
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 # chapters that say their sentences by `Chapter`
-CONVERTED = ["02_graf", "13_flow", "05_every_space"]
+CONVERTED = [
+    "02_graf", "05_every_space", "07_hardware", "08_robustness", "09_other_tasks", "13_flow",
+]  # fmt: skip
 ROLE = re.compile(r"\{[A-Za-z][\w:+.-]*\}`")
 
 

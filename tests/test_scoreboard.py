@@ -77,7 +77,7 @@ def test_a_broken_claim_shows_as_broken(ledger, monkeypatch):
 
 def test_claims_stand_under_their_chapters(ledger, monkeypatch):
     (*_, summary, board), names = shown(ledger, monkeypatch)
-    title = "Hardware, robustness and other tasks"
+    title = "The same cells on other tasks"
     assert names["titles"] == {"09_other_tasks": title, "98_unknown": "98_unknown"}
     first, second = board.split("<h2")[1:]
     assert f">{title}</h2>" in first
