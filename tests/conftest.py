@@ -17,6 +17,7 @@ MARKERS = {
 ENGINES = (
     "brpnas",
     "candidates",
+    "deployment",
     "explain",
     "measurements",
     "networks",
