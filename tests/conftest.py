@@ -23,6 +23,7 @@ ENGINES = (
     "networks",
     "proxies",
     "recipes",
+    "scoring_yours",
     "search",
     "versions",
     "zoo",

@@ -437,6 +437,7 @@ def test_the_example_of_the_reference_runs(train, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     page = (ROOT / "book" / "api.md").read_text(encoding="utf8")
     (block,) = re.findall(r"```python\n(.*?fit_predictor.*?)```", page, re.DOTALL)
+    block = block.split("```python\n")[-1]
     names = {"table": train}
     exec(block, names)
     assert list(names["said"]) == ["predicted", "low", "high"]
