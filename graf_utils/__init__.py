@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from graf_utils.claims import Ledger
     from graf_utils.datasets import list_tables, load_table
+    from graf_utils.deployment import fit_predictor, load_predictor
     from graf_utils.encodings import encode
     from graf_utils.evaluation import evaluate, summarise
     from graf_utils.features import GRAF
@@ -28,8 +29,10 @@ _HOMES = {
     "Table": "table",
     "encode": "encodings",
     "evaluate": "evaluation",
+    "fit_predictor": "deployment",
     "get_space": "spaces",
     "list_tables": "datasets",
+    "load_predictor": "deployment",
     "load_table": "datasets",
     "make_predictor": "predictors",
     "summarise": "evaluation",
@@ -42,8 +45,10 @@ __all__ = [
     "Table",
     "encode",
     "evaluate",
+    "fit_predictor",
     "get_space",
     "list_tables",
+    "load_predictor",
     "load_table",
     "make_predictor",
     "summarise",

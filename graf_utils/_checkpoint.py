@@ -19,7 +19,10 @@ from graf_utils._files import check_is_file, sweep, write_text
 from graf_utils._keys import digest
 from graf_utils._store import checksum
 
-__all__ = ["Checkpoint"]
+__all__ = ["UNBUILT", "Checkpoint"]
+
+UNBUILT = "build: "
+"""How the error of a row begins whose network could not be built: all its scores are missing."""
 
 _KIND = "graf_utils: scores of architectures"
 _CHECKSUM = "checksum"
@@ -36,7 +39,8 @@ class Checkpoint:
     settings : dict of str to object
         All that the numbers depend on, by a name for messages; of JSON's types.
     scores : list of str
-        The numbers of a row: each finite, or NaN with its name in the row's ``error``.
+        The numbers of a row: each finite, or NaN with its name in the row's ``error``, which
+        begins with `UNBUILT` if there was no network.
     seconds : list of str
         The times of a row, finite numbers of at least 0.
 
@@ -163,8 +167,9 @@ class Checkpoint:
         if set(row) != {*self.scores, *self.seconds, "error"} or not isinstance(row["error"], str):
             return False
         times = all(_is_number(row[name]) and row[name] >= 0 for name in self.seconds)
+        unbuilt = row["error"].startswith(UNBUILT)
         return times and all(
-            f"{name}: " in row["error"] if row[name] is None else _is_number(row[name])
+            unbuilt or f"{name}: " in row["error"] if row[name] is None else _is_number(row[name])
             for name in self.scores
         )
 

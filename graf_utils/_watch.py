@@ -311,6 +311,13 @@ def _every_element(args: tuple[Any, ...], output: Any) -> int:
     return args[0].numel()
 
 
+def _mean(args: tuple[Any, ...], output: Any) -> int:
+    """A mean pools unless it is over the second of four axes: the heads of attention, channels."""
+    axes = args[1] if len(args) > 1 and args[1] is not None else []
+    over_heads = args[0].ndim == 4 and [axis % 4 for axis in axes] == [1]
+    return 0 if over_heads else args[0].numel()
+
+
 _COUNTS: dict[str, Callable[[tuple[Any, ...], Any], int]] = {
     **dict.fromkeys(("convolution", "_convolution"), _convolution),
     **dict.fromkeys(("mm", "bmm", "mv", "dot", "vdot"), _product),
@@ -323,7 +330,8 @@ _COUNTS: dict[str, Callable[[tuple[Any, ...], Any], int]] = {
     **dict.fromkeys(("native_layer_norm", "_fused_rms_norm"), _normalisation(2)),
     **dict.fromkeys(("avg_pool2d", "max_pool2d_with_indices"), _window(2)),
     **dict.fromkeys(("avg_pool3d", "max_pool3d_with_indices"), _window(3)),
-    **dict.fromkeys(("_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "mean"), _every_element),
+    **dict.fromkeys(("_adaptive_avg_pool2d", "_adaptive_avg_pool3d"), _every_element),
     **dict.fromkeys(("adaptive_max_pool2d", "adaptive_max_pool3d"), _every_element),
+    "mean": _mean,
 }
 """Counts by the name of the operation."""

@@ -33,6 +33,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 from torch.nn.modules.conv import _ConvNd
 
+from graf_utils._copies import copied, kept
 from graf_utils._watch import (
     BATCH_NORMS,
     NORMS,
@@ -91,12 +92,16 @@ class Run:
     network : torch.nn.Module
         A classifier. It is copied, and never changed or run itself. The copy is in training mode,
         all its parameters have gradients, and no activation works in place.
-    images : Tensor of shape (n, channels, height, width)
-        They are given the floating-point type of the network's parameters.
-    labels : Tensor of shape (n,)
-        Whole numbers from 0.
+    images : Tensor of shape (n, channels, height, width), or (n, ...)
+        Whatever the network takes. They are given the floating-point type of the network's
+        parameters; whole numbers, such as tokens, stay what they are.
+    labels : Tensor of shape (n,), or (n, ...)
+        Whole numbers from 0; with a loss of your own what that one takes.
     seed : int
         Decides all random numbers, such as those of dropout and of `generator`.
+    loss : callable, optional
+        From the network's output and the labels to a number, a tensor; by default cross-entropy.
+        A module is copied.
 
     Attributes
     ----------
@@ -115,11 +120,20 @@ class Run:
         The network cannot be copied.
     """
 
-    def __init__(self, network: nn.Module, images: Tensor, labels: Tensor, seed: int = 0) -> None:
-        self.labels, self.seed, self.device = labels, seed, images.device
-        self._original = _copied(network).to(images.device)
+    def __init__(
+        self,
+        network: nn.Module,
+        images: Tensor,
+        labels: Tensor,
+        seed: int = 0,
+        loss: Callable[[Any, Tensor], Tensor] | None = None,
+    ) -> None:
+        self.seed, self.device = seed, images.device
+        self._original = copied(network).to(images.device)
+        self._loss = copy.deepcopy(loss).to(images.device) if _is_module(loss) else loss
         floats = (p.dtype for p in self._original.parameters() if p.is_floating_point())
-        self.images = images.to(next(floats, images.dtype))
+        kind = next(floats, torch.get_default_dtype())
+        self.images, self.labels = _in_type(images, kind), _in_type(labels, kind)
         self.network = self.fresh()
         self.layers = [m for m in self.network.modules() if isinstance(m, _ConvNd | nn.Linear)]
         self.weights = _weights(self.network)
@@ -177,12 +191,12 @@ class Run:
             Afterwards the generators of Python, numpy and PyTorch, and the buffers of the network
             such as the statistics of its batch norms, are what they were.
         """
-        with contextlib.ExitStack() as kept:
-            kept.enter_context(torch.enable_grad())
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(torch.enable_grad())
             if weights:
-                kept.enter_context(_kept(self.network))
-            kept.enter_context(self._same_buffers())
-            kept.enter_context(seeded(seed_of(self.seed, name), self.device))
+                stack.enter_context(kept(self.network))
+            stack.enter_context(self._same_buffers())
+            stack.enter_context(seeded(seed_of(self.seed, name), self.device))
             yield
 
     @contextlib.contextmanager
@@ -220,7 +234,7 @@ class Run:
             if entering is not None:
                 patterns.append((entering.detach() > 0).flatten(1))
 
-        images = self.images.clone().requires_grad_()
+        images = self.images.clone().requires_grad_(self.images.is_floating_point())
         with _hooked(self.layers, keep), watch(before=binarise), sdpa_kernel(SDPBackend.MATH):
             logits = self.network(images)
         return {
@@ -241,7 +255,7 @@ class Run:
             The network returns something else.
         """
         logits = self.forward["logits"]
-        if not isinstance(logits, Tensor) or logits.shape[:1] != self.labels.shape:
+        if not isinstance(logits, Tensor) or logits.shape[:1] != self.labels.shape[:1]:
             shape = tuple(getattr(logits, "shape", ()))
             raise ValueError(
                 f"the network returns {type(logits).__name__} of shape {shape}, but must return "
@@ -251,13 +265,16 @@ class Run:
 
     @functools.cached_property
     def loss(self) -> Tensor:
-        """Cross-entropy of the logits.
+        """Cross-entropy of the logits, or what the loss of your own says.
 
         Raises
         ------
         ValueError
-            A label has no logit.
+            A label has no logit, or a loss of your own returned something else than a number that
+            depends on the network.
         """
+        if self._loss is not None:
+            return self._own_loss()
         logits = self.logits
         if logits.ndim != 2 or self.labels.max() >= logits.shape[1]:
             raise ValueError(
@@ -265,6 +282,19 @@ class Run:
                 f"{tuple(logits.shape)}, but must have a column for each class"
             )
         return nn.functional.cross_entropy(logits, self.labels)
+
+    def _own_loss(self) -> Tensor:
+        """The loss of the reader's own, with the same random numbers whoever asks first."""
+        output = self.forward["logits"]
+        with self.undisturbed("loss"):
+            value = self._loss(output, self.labels)
+        if not isinstance(value, Tensor) or value.numel() != 1 or not value.requires_grad:
+            what = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)[:40]
+            raise ValueError(
+                f"the loss returned {type(value).__name__} {what}, but must return one number, a "
+                "tensor with the gradients of the network's output"
+            )
+        return value.reshape(())
 
     @_shared
     def gradients(self) -> tuple[list[Tensor], list[Tensor]]:
@@ -275,7 +305,14 @@ class Run:
 
     @_shared
     def jacobian(self) -> Tensor:
-        """Gradient of the sum of all logits in the images, double precision, one row per image."""
+        """Gradient of the sum of all logits in the images, double precision, one row per image.
+
+        Raises
+        ------
+        ValueError
+            The images are whole numbers.
+        """
+        _check_gradual(self)
         (slopes,) = _gradients(self.logits.sum(), [self.forward["images"]])
         return slopes.flatten(1).double()
 
@@ -328,51 +365,22 @@ def seeded(seed: int, device: str | torch.device = "cpu") -> Iterator[None]:
         np.random.set_state(legacy)  # noqa: NPY002
 
 
-def _copied(network: nn.Module) -> nn.Module:
-    """A copy; what an earlier pass has left in a module's attributes is cut off from its graph."""
-    if any(tensor.is_meta for tensor in network.parameters()):
-        raise ValueError(
-            "the network was built on PyTorch's device 'meta', where weights have no values. Build "
-            "it without torch.device('meta')."
-        )
-    if any(isinstance(p, nn.UninitializedParameter) for p in network.parameters()):
-        raise ValueError(
-            "the network has lazy layers whose weights have no shape yet. Pass the images through "
-            "it once, such as network(torch.as_tensor(images)), and score it then."
-        )
-    results = {
-        id(value): value.detach().clone()
-        for module in network.modules()
-        for value in vars(module).values()
-        if isinstance(value, Tensor) and not value.is_leaf
-    }
-    try:
-        return copy.deepcopy(network, results)
-    except Exception as error:
-        raise ValueError(
-            f"the network cannot be copied ({type(error).__name__}: {error!s:.120}), and scoring "
-            "changes a copy only. Make copy.deepcopy(network) work, for instance by scoring it "
-            "before anything has passed through it."
-        ) from error
+def _is_module(value: Any) -> bool:
+    return isinstance(value, nn.Module)
 
 
-@contextlib.contextmanager
-def _kept(network: nn.Module) -> Iterator[None]:
-    """Give a network its weights and modes back, and PyTorch its number of threads."""
-    modes = [(module, module.training) for module in network.modules()]
-    weights = [(p, p.data, p.data.clone(), p.requires_grad, p.grad) for p in network.parameters()]
-    threads = torch.get_num_threads()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-        for module, training in modes:
-            if module.training != training:
-                module.training = training
-        for parameter, place, values, needs_gradient, gradient in weights:
-            parameter.data = place.copy_(values)
-            parameter.requires_grad_(needs_gradient)
-            parameter.grad = gradient
+def _in_type(values: Tensor, kind: torch.dtype) -> Tensor:
+    """Numbers in another type; whole numbers stay what they are."""
+    return values.to(kind) if values.is_floating_point() else values
+
+
+def _check_gradual(run: Run) -> None:
+    """Raise ValueError if the images are whole numbers, as tokens are."""
+    if not run.images.is_floating_point():
+        raise ValueError(
+            "the inputs are whole numbers, such as tokens, which cannot change a little and have "
+            "no gradients"
+        )
 
 
 def _weights(network: nn.Module) -> list[Tensor]:
@@ -548,8 +556,9 @@ def synflow(run: Run) -> float:
     Raises
     ------
     ValueError
-        The network normalises in a way that cannot be left out.
+        The network normalises in a way that cannot be left out, or takes tokens.
     """
+    _check_gradual(run)
     network = run.fresh().double()
     for module in list(network.modules()):
         for name, child in module._modules.items():
@@ -593,8 +602,15 @@ def epe_nas(run: Run) -> float:
 
     r is the correlation matrix of class c (Lopes et al., 2021; up to 100 classes). A class with
     one image in the batch is left out. Higher is better, 0 and up. Forward and backward pass.
+
+    Raises
+    ------
+    ValueError
+        The labels are no classes.
     """
     labels, total = run.labels.cpu(), 0.0
+    if labels.ndim != 1 or labels.is_floating_point():
+        raise ValueError("the labels are no classes, one whole number per image")
     for label in labels.unique():
         rows = run.jacobian.cpu()[labels == label]
         if len(rows) > 1:
@@ -639,9 +655,10 @@ def zen(run: Run) -> float:
     over whole images, the classifier's; the second sum, over the batch norms, gives back the scale
     that they take away. As in the authors' code, var is the batch norm's running variance after
     the two passes: it starts at 1 and has come 19 % of the way. Higher is better. Two forward
-    passes, without data. Networks without such a pooling, or that normalise in another way, have
-    no score.
+    passes, without data. Networks without such a pooling, that normalise in another way, or that
+    take tokens have no score.
     """
+    _check_gradual(run)
     generator = run.generator("zen")
     network = run.fresh()
     for weight in _some(_weights(network)):

@@ -17,14 +17,14 @@ from torch import nn
 from tqdm import tqdm
 
 from graf_utils import __version__
-from graf_utils._checkpoint import Checkpoint
+from graf_utils._checkpoint import UNBUILT, Checkpoint
 from graf_utils._checks import in_order, listed, named, nearest, short, whole_number
 from graf_utils._keys import NotKeyable, digest
 from graf_utils._parallel import torch_alone, torch_lock, unordered
-from graf_utils.networks import Builder
-from graf_utils.proxies import BUILT_IN, PROXIES, Run, seed_of
+from graf_utils.networks import Builder, FunctionBuilder
+from graf_utils.proxies import BUILT_IN, PROXIES, Run, seed_of, seeded
 from graf_utils.registry import data_path
-from graf_utils.spaces import SearchSpace, get_space
+from graf_utils.spaces import SearchSpace
 
 __all__ = ["image_batch", "score", "score_network"]
 
@@ -83,6 +83,7 @@ def score_network(
     batch: tuple[Any, Any],
     proxies: Any = None,
     *,
+    loss: Callable[[Any, torch.Tensor], torch.Tensor] | None = None,
     device: str | torch.device = "cpu",
     random_state: int = 0,
 ) -> dict[str, Any]:
@@ -95,10 +96,13 @@ def score_network(
     Parameters
     ----------
     network : torch.nn.Module
-        A classifier: from images to logits of shape (n, classes).
+        A classifier: from images to logits of shape (n, classes); with a loss of your own, any
+        network with one output.
     batch : (images, labels)
-        Arrays or tensors of shape (n, channels, height, width) and (n,).
+        As in `score`.
     proxies : str, callable, sequence of these, or mapping of name to these, optional
+        As in `score`.
+    loss : callable, optional
         As in `score`.
     device : str or torch.device
         Where the copy is scored.
@@ -125,10 +129,10 @@ def score_network(
             "batch)."
         )
     seed = whole_number("random_state", random_state, -(2**63), 2**63 - 1)
-    images, labels = _batch(batch)
+    images, labels = _batch(batch, _loss(loss))
     functions, device = _proxies(proxies), _device(device)
     with torch_lock(), torch.inference_mode(False), torch.enable_grad():
-        return _measure(network, images, labels, functions, device, seed)
+        return _measure(network, images, labels, functions, loss, device, seed)
 
 
 def _measure(
@@ -136,13 +140,14 @@ def _measure(
     images: np.ndarray,
     labels: np.ndarray,
     functions: dict[str, Callable[[Run], Any]],
+    loss: Callable[[Any, torch.Tensor], torch.Tensor] | None,
     device: torch.device,
     seed: int,
 ) -> dict[str, Any]:
     """Scores of a network, their seconds, and the reasons for those that are NaN."""
     begin = time.process_time()
     tensors = torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device)
-    run = Run(network, *tensors, seed)
+    run = Run(network, *tensors, seed, loss)
     values: dict[str, float] = {}
     seconds = dict.fromkeys(_PASSES, 0.0)
     errors = []
@@ -166,6 +171,13 @@ def _measure(
     return {**values, **total, **timed, "error": "; ".join(errors)}
 
 
+def _unbuilt(functions: dict[str, Callable[[Run], Any]], error: Exception) -> dict[str, Any]:
+    """The row of an architecture whose network could not be built."""
+    timed = {f"seconds.{name}": 0.0 for name in (*_PASSES, *functions)}
+    reason = f"{UNBUILT}{type(error).__name__}: {error}"
+    return {**dict.fromkeys(functions, math.nan), "seconds": 0.0, **timed, "error": reason}
+
+
 def score(
     architectures: Any,
     proxies: Any = None,
@@ -178,6 +190,8 @@ def score(
     random_state: int = 0,
     progress: bool = True,
     operations: Mapping[str, Callable[..., nn.Module | None]] | None = None,
+    build: Callable[[Any], nn.Module] | None = None,
+    loss: Callable[[Any, torch.Tensor], torch.Tensor] | None = None,
     **network: int,
 ) -> pd.DataFrame:
     """Compute proxies of many architectures.
@@ -186,6 +200,7 @@ def score(
     process computes on one thread: the scores on a CPU are the same bits in any order and with
     any number of processes. The calling process looks up proxies, operations and the skeleton of
     the networks, and sends them along: its own `PROXIES` and `OPERATIONS` count, not a worker's.
+    What is of your own is compared there; if it is another, that is an error.
 
     Parameters
     ----------
@@ -196,9 +211,12 @@ def score(
         default the thirteen of the book.
     batch : (images, labels), optional
         Arrays or tensors of shape (n, channels, height, width) and (n,), with n at least 2. By
-        default `image_batch`.
+        default `image_batch`. With `build`, inputs of any shape (n, ...): whole numbers in four
+        axes are taken for images, in any other shape for tokens, and stay whole. With `loss`,
+        labels of any shape (n, ...).
     space : str or SearchSpace
-        See `graf_utils.networks.build_network`.
+        See `graf_utils.networks.build_network`; with `build` any space, which says how an
+        architecture is written.
     n_jobs : int, optional
         Processes, as in joblib; the backend is joblib's current one (``joblib.parallel_config``).
         On a Dask cluster all its workers are used, and an architecture whose worker died is scored
@@ -217,6 +235,13 @@ def score(
         Show a progress bar.
     operations : mapping of str to callable, optional
         Operations that take the place of those of the space, as in `build_network`.
+    build : callable, optional
+        Your own networks: a function from an architecture, a tuple as the space's `from_codes`
+        returns it, to a `torch.nn.Module`. PyTorch's, numpy's and Python's global random numbers
+        are seeded for it. If it raises an error, the architecture's scores are NaN.
+    loss : callable, optional
+        From the network's output and the labels to a tensor with one number, such as
+        ``torch.nn.functional.mse_loss``; by default cross-entropy.
     **network
         ``width, cells, classes`` of `build_network`.
 
@@ -230,23 +255,22 @@ def score(
     ------
     ValueError
         An unknown proxy or network option, a batch that does not fit, or a checkpoint of other
-        settings or with a line that is none; nothing is computed then.
+        settings or with a line that is none; nothing is computed then. Also: something of your own
+        is not the same in a worker process.
     """
     seed = whole_number("random_state", random_state, -(2**63), 2**63 - 1)
     functions, device = _proxies(proxies), _device(device)
-    images, labels = _batch(image_batch() if batch is None else batch)
-    build = _builder(space, operations, network, images, labels)
-    codes = build.space.from_codes(architectures)
-    with torch.device("meta"):
-        build(codes[0])  # raises on what does not fit
-    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
-    file = None
-    if checkpoint is not None:
-        file = _checkpoint(checkpoint, build, functions, images, labels, device, seed)
-    if file is not None:
-        rows = file.read(_reader(build.space))
+    images, labels = _batch(image_batch() if batch is None else batch, _loss(loss))
+    options = {"operations": operations, **network}
+    builder = _builder(space, build, options, images, labels)
+    codes = builder.space.from_codes(architectures)
+    _try(builder, codes[0], seed)
+    given = (builder, images, labels, functions, loss, device, seed)
+    file = None if checkpoint is None else _checkpoint(checkpoint, *given)
+    rows = {} if file is None else file.read(_reader(builder.space))
     todo = [code for code in dict.fromkeys(codes) if code not in rows]
-    calls = ((code, build, images, labels, functions, device, seed) for code in todo)
+    mark = _mark(builder, functions, loss)
+    calls = ((code, *given, mark) for code in todo)
     total = len(todo) + len(rows)
     with tqdm(total=total, initial=len(rows), disable=not progress, unit="net") as bar:
         for number, row in unordered(_score_one, calls, n_jobs, batch_size=1):
@@ -260,17 +284,66 @@ def score(
 
 def _score_one(
     code: tuple[Any, ...],
-    build: Builder,
+    build: Builder | FunctionBuilder,
     images: np.ndarray,
     labels: np.ndarray,
     functions: dict[str, Callable[[Run], Any]],
+    loss: Callable[[Any, torch.Tensor], torch.Tensor] | None,
     device: torch.device,
     random_state: int,
+    mark: tuple[int, str] | None,
 ) -> dict[str, Any]:
     """The row of one architecture, in whatever process this is."""
+    _check_mark(mark, build, functions, loss)
     with torch_alone(), _default_torch():
         seed = seed_of(random_state, build.space.name, code)
-        return _measure(build(code, seed), images, labels, functions, device, seed)
+        try:
+            with seeded(seed):
+                network = build(code, seed)
+        except Exception as error:  # code of the reader's own may fail in any way
+            if isinstance(build, Builder):
+                raise
+            return _unbuilt(functions, error)
+        return _measure(network, images, labels, functions, loss, device, seed)
+
+
+def _mark(
+    build: Builder | FunctionBuilder, functions: dict[str, Callable[[Run], Any]], loss: Any
+) -> tuple[int, str] | None:
+    """This process, and a digest of what is the reader's own; None if it cannot be described.
+
+    A function travels by the name of its module, which another process imports afresh: what was
+    changed in the module since, such as a number at its top, would be lost without a word.
+    """
+    own = [function for function in functions.values() if function not in _KNOWN]
+    with contextlib.suppress(NotKeyable):
+        return os.getpid(), digest(build.make, build.operations, own, loss)
+    return None
+
+
+_SAME: set[str] = set()
+"""Digests of `_mark` that this process has made itself, from what it was sent."""
+
+
+def _check_mark(
+    mark: tuple[int, str] | None,
+    build: Builder | FunctionBuilder,
+    functions: dict[str, Callable[[Run], Any]],
+    loss: Any,
+) -> None:
+    """Raise ValueError if something of the reader's own is another here than where it was sent."""
+    if mark is None or mark[0] == os.getpid() or mark[1] in _SAME:
+        return
+    here = _mark(build, functions, loss)
+    if here is not None and here[1] != mark[1]:
+        raise ValueError(
+            "a function of your own (build, loss, a proxy or an operation) is another in a worker "
+            "process: it uses something that was changed after its module had been imported, or "
+            "the module's file has changed since. Leave the module as its file is and hand the "
+            "change over as an argument, such as functools.partial(build, width=8); import the "
+            "module again if its file has changed; or use n_jobs=1."
+        )
+    _SAME.add(mark[1])
 
 
 @contextlib.contextmanager
@@ -292,34 +365,71 @@ def _default_torch() -> Iterator[None]:
 
 def _builder(
     space: str | SearchSpace,
-    operations: Mapping[str, Callable[..., nn.Module | None]] | None,
-    network: dict[str, int],
+    build: Callable[[Any], nn.Module] | None,
+    options: dict[str, Any],
     images: np.ndarray,
     labels: np.ndarray,
-) -> Builder:
-    """What builds the networks; their options must fit the batch."""
-    unknown = sorted(set(network) - set(_OPTIONS))
+) -> Builder | FunctionBuilder:
+    """What builds the networks; those of the package must fit the batch."""
+    if build is not None:
+        return _own_builder(space, build, options)
+    unknown = sorted(set(options) - {"operations", *_OPTIONS})
     if unknown:
         raise ValueError(
             f"{unknown[0]!r} is not an option; a network has width, cells and classes."
             + nearest(unknown[0], _OPTIONS)
         )
-    build = Builder(get_space(space), operations=operations, in_channels=images.shape[1], **network)
-    classes = build.sizes["classes"]
-    if labels.max() >= classes:
+    if images.ndim != 4:
+        raise ValueError(
+            f"batch: images have shape {images.shape}, and the networks of {space!r} take "
+            "(n, channels, height, width). Add the axis of one channel with images[:, None], or "
+            "pass networks of your own for such inputs: build=function."
+        )
+    made = Builder(space, in_channels=images.shape[1], **options)
+    classes = made.sizes["classes"]
+    if labels.ndim == 1 and labels.dtype.kind == "i" and labels.max() >= classes:
         raise ValueError(
             f"batch: labels go up to {labels.max()}, but the network has {classes} classes. Pass "
             f"classes={labels.max() + 1}."
         )
-    return build
+    return made
+
+
+def _own_builder(
+    space: str | SearchSpace, build: Callable[[Any], nn.Module], others: dict[str, Any]
+) -> FunctionBuilder:
+    """What builds the reader's own networks; options of the package's networks have no use."""
+    useless = [name for name, value in others.items() if value is not None]
+    if useless:
+        raise ValueError(
+            f"{useless[0]}={short(others[useless[0]])} has no use beside build, which makes the "
+            "network itself. Leave it out, or hand it to your function: "
+            f"build=functools.partial(build, {useless[0]}=...)."
+        )
+    return FunctionBuilder(build, space)
+
+
+def _try(build: Builder | FunctionBuilder, code: tuple[Any, ...], seed: int) -> None:
+    """Build the first network, so that what fits none is said before anything is computed."""
+    if isinstance(build, Builder):
+        with torch.device("meta"):
+            build(code)
+        return
+    with _default_torch(), seeded(seed):
+        try:
+            network = build.make(code)
+        except Exception:  # it gets a row with the reason
+            return
+    build.checked(code, network)
 
 
 def _checkpoint(
     path: str | os.PathLike[str],
-    build: Builder,
-    functions: dict[str, Callable[[Run], Any]],
+    build: Builder | FunctionBuilder,
     images: np.ndarray,
     labels: np.ndarray,
+    functions: dict[str, Callable[[Run], Any]],
+    loss: Callable[[Any, torch.Tensor], torch.Tensor] | None,
     device: torch.device,
     seed: int,
 ) -> Checkpoint | None:
@@ -342,6 +452,7 @@ def _checkpoint(
         "batch": (images, labels),
         "the networks' code or operations": (build.space, build.make, build.operations),
         "the scoring": (Run, _measure),
+        "the loss": loss,
         **{f"proxy {name}": function for name, function in functions.items()},
     }
     for name, part in parts.items():
@@ -402,11 +513,25 @@ def _proxies(proxies: Any) -> dict[str, Callable[[Run], Any]]:
     return {name: item if callable(item) else PROXIES[item] for name, item in pairs}
 
 
-def _batch(batch: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Read images as float32 of shape (n, channels, height, width) and labels as int64 of (n,)."""
+def _loss(loss: Any) -> bool:
+    """Whether there is a loss of the reader's own, which must be a function."""
+    if loss is not None and (not callable(loss) or isinstance(loss, type)):
+        raise ValueError(
+            f"loss={short(loss)} must be a function of (output, labels) that returns a tensor with "
+            "one number, such as torch.nn.functional.mse_loss or torch.nn.MSELoss()."
+        )
+    return loss is not None
+
+
+def _batch(batch: Any, own_loss: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Read inputs of shape (n, ...) as float32, or int64 if they are tokens; labels for the loss.
+
+    Labels of cross-entropy are int64 of shape (n,); those of another loss have any shape (n, ...).
+    """
     try:
         images, labels = batch
-        labels = in_order("batch: labels", labels, len(images), of="the images")
+        if np.ndim(labels) == 1 or not own_loss:
+            labels = in_order("batch: labels", labels, len(images), of="the images")
         images, labels = _array(images), _array(labels)
         if {images.dtype.kind, labels.dtype.kind} - set("fiub"):
             raise TypeError
@@ -414,17 +539,25 @@ def _batch(batch: Any) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(_NO_BATCH) from None
     except ValueError as error:
         raise ValueError(str(error) if "labels" in str(error) else _NO_BATCH) from None
-    if images.ndim != 4 or 0 in images.shape or labels.shape != images.shape[:1] or len(images) < 2:
+    fits = labels.shape[:1] == images.shape[:1] and (own_loss or labels.ndim == 1)
+    if images.ndim < 2 or 0 in images.shape or not fits or len(images) < 2:
         raise ValueError(
             f"batch: images have shape {images.shape}, labels {labels.shape}; they must have "
-            "(n, channels, height, width) and (n,), n at least 2."
+            "(n, channels, height, width), or whatever your network takes, and (n,), or whatever "
+            "your loss takes, n at least 2."
         )
+    is_tokens = images.dtype.kind in "iu" and images.ndim != 4
     with np.errstate(over="ignore", invalid="ignore"):
-        images = np.ascontiguousarray(images, np.float32)
-        whole = labels.astype(np.int64)
-    if not np.isfinite(images).all() or (whole != labels).any() or whole.min() < 0:
-        raise ValueError("batch: images must be finite and labels whole numbers from 0.")
-    return images, whole
+        images = np.ascontiguousarray(images, np.int64 if is_tokens else np.float32)
+        kept = own_loss and labels.dtype.kind == "f"
+        as_read = labels.astype(np.float32 if kept else np.int64)
+    sound = np.isfinite(as_read).all() if own_loss else (as_read == labels).all()
+    if not np.isfinite(images).all() or not sound or (not own_loss and as_read.min() < 0):
+        raise ValueError(
+            "batch: images must be finite and labels whole numbers from 0"
+            + (", or finite ones for a loss of your own." if own_loss else ".")
+        )
+    return images, as_read
 
 
 _NO_BATCH = (

@@ -27,7 +27,7 @@ FLOORS = (
     ("datasets", "features", "proxies", "results", "fashion_mnist", "path_encoding"),
     ("encodings", "scoring", "correlations", "metrics", "ceiling"),
     ("predictors",),
-    ("evaluation", "paired", "published"),
+    ("evaluation", "paired", "published", "deployment"),
     ("search", "explain", "figures"),
     ("plots", "chapter", "board"),
 )

@@ -40,6 +40,7 @@ SHARED_STRINGS: dict[tuple[str, str], str] = {
     ("board", "predictor"): "a column of the published figures",
     ("correlations", "spearman"): "a column of its frame",
     ("datasets", "zen"): "a key of the records in NASLib's zipped files",
+    ("deployment", "predictor"): "an argument, and a key of the file",
     ("evaluation", "predictor"): "a column of the results",
     ("explain", "predictor"): "a column of the results",
     ("figures", "kendall_tau"): "a column of the results",

@@ -15,7 +15,13 @@ residual blocks (nb201), max pooling (nb101), reduction cells (darts) or cells o
 gets the skeleton of nb201.
 """
 
-from graf_utils.networks.builder import NETWORKS, Builder, Skeleton, build_network
+from graf_utils.networks.builder import (
+    NETWORKS,
+    Builder,
+    FunctionBuilder,
+    Skeleton,
+    build_network,
+)
 from graf_utils.networks.darts_cells import DARTS_OPERATIONS, DARTSCell, darts_network
 from graf_utils.networks.edge_cells import (
     OPERATIONS,
@@ -33,6 +39,7 @@ __all__ = [
     "Builder",
     "DARTSCell",
     "EdgeCell",
+    "FunctionBuilder",
     "NodeCell",
     "Skeleton",
     "build_network",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -15,7 +16,7 @@ from graf_utils.networks.edge_cells import OPERATIONS, nb201_network, tnb101_mic
 from graf_utils.networks.node_cells import NODE_OPERATIONS, nb101_network
 from graf_utils.spaces import DARTS, NB101, NB201, CellSpace, SearchSpace, TNB101Micro, get_space
 
-__all__ = ["NETWORKS", "Builder", "Skeleton", "build_network"]
+__all__ = ["NETWORKS", "Builder", "FunctionBuilder", "Skeleton", "build_network"]
 
 
 class Skeleton(NamedTuple):
@@ -137,11 +138,7 @@ class Builder:
         options = dict(self.sizes)
         if self.operations is not None:
             options["operations"] = self.operations
-        if random_state is None:
-            return self._made(code, options)
-        seed = whole_number("random_state", random_state, -(2**63), 2**63 - 1)
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed GPUs too
+        with _weights_of(random_state):
             return self._made(code, options)
 
     def _made(self, code: tuple[Any, ...], options: dict[str, Any]) -> nn.Sequential:
@@ -153,6 +150,104 @@ class Builder:
                 f"{type(network).__name__}; it must return a torch.nn.Sequential."
             )
         return network
+
+
+class FunctionBuilder:
+    """Builds the networks of a search space by a function of your own.
+
+    Parameters
+    ----------
+    function : callable
+        From an architecture, the tuple that the space's `from_codes` returns, to a
+        `torch.nn.Module`.
+    space : str or SearchSpace
+        How architectures are read.
+
+    Raises
+    ------
+    ValueError
+        It is no function of one argument, or makes no network.
+
+    Examples
+    --------
+    >>> build = FunctionBuilder(lambda code: nn.Linear(4, sum(code)))
+    >>> build((2, 3, 0, 4, 2, 1), random_state=0).out_features
+    12
+    """
+
+    operations = None
+
+    def __init__(self, function: Callable[[Any], nn.Module], space: str | SearchSpace = "nb201"):
+        self.space, self.make, self.sizes = get_space(space), function, {}
+        try:
+            inspect.signature(function).bind(None)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"build={function!r:.80} must be a function of one argument, an architecture, that "
+                "returns a torch.nn.Module. Fix others with functools.partial(function, width=8)."
+            ) from error
+
+    def __call__(self, architecture: Any, random_state: int | None = None) -> nn.Module:
+        """Build the network of one architecture.
+
+        Parameters
+        ----------
+        architecture : tuple or str
+            As the space takes it.
+        random_state : int, optional
+            Seed of the weights, as in `Builder`.
+
+        Returns
+        -------
+        torch.nn.Module
+
+        Raises
+        ------
+        ValueError
+            The architecture is none of the space, or the function returned no module. Errors of
+            the function are raised as they are.
+        """
+        (code,) = self.space.from_codes([architecture])
+        with _weights_of(random_state):
+            return self.checked(code, self.make(code))
+
+    def checked(self, code: tuple[Any, ...], network: Any) -> nn.Module:
+        """Return a network that the function made, if it is one.
+
+        Parameters
+        ----------
+        code : tuple
+            The architecture.
+        network : object
+            What the function returned.
+
+        Returns
+        -------
+        torch.nn.Module
+
+        Raises
+        ------
+        ValueError
+            It is no module.
+        """
+        if not isinstance(network, nn.Module):
+            raise ValueError(
+                f"build({code}) returned {type(network).__name__}; it must return a "
+                "torch.nn.Module, which is scored with the weights that it has."
+            )
+        return network
+
+
+@contextlib.contextmanager
+def _weights_of(random_state: int | None) -> Iterator[None]:
+    """Seed the weights, and leave PyTorch's global generator as it was."""
+    if random_state is None:
+        yield
+        return
+    seed = whole_number("random_state", random_state, -(2**63), 2**63 - 1)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reseed GPUs too
+        yield
 
 
 def build_network(

@@ -1,5 +1,8 @@
 """The figures of the book: one look per encoding, the idioms that chapters share, cells.
 
+``theme("paper", width="84 mm")`` makes the same figures for a column of a journal, `latex_table` a
+table.
+
 Every function draws on `ax` (or on a new figure) and returns it. Figures are small with large
 type, on a white ground, so that they can be read on a telephone and in dark mode; alt text and
 captions stand with the notebook cells. A figure that would average over settings without a word
@@ -37,6 +40,7 @@ from graf_utils.plots.style import (
     theme,
     wrapped,
 )
+from graf_utils.plots.tables import latex_table
 
 __all__ = [
     "BLACK",
@@ -58,6 +62,7 @@ __all__ = [
     "draw_ceiling",
     "draw_cell",
     "feature_label",
+    "latex_table",
     "legend_below",
     "look",
     "mean_interval",

@@ -10,7 +10,7 @@ import networkx as nx
 import numpy as np
 from matplotlib.axes import Axes
 
-from graf_utils.plots.style import BLUE, GREEN, GREY, RED
+from graf_utils.plots.style import BLUE, GREEN, GREY, RED, points
 from graf_utils.spaces import SearchSpace, get_space
 
 PALE = "#BBBBBB"
@@ -88,7 +88,7 @@ def draw_cell(
     batch = batches[cell]
     graph = nx.convert_node_labels_to_integers(batch.to_networkx(0), ordering="sorted")
     n = len(graph)
-    ax = plt.subplots(figsize=(max(n, 4.2), 2.6))[1] if ax is None else ax
+    ax = plt.subplots(figsize=(points(max(n, 4.2)), points(2.6)))[1] if ax is None else ax
     on_nodes = batch.node_ops is not None
     for u, v, op in graph.edges(data="op"):
         label = "" if on_nodes or op in batch.free else op
@@ -132,7 +132,7 @@ def _draw_edge(ax: Axes, ends: tuple[int, int], n: int, op: str, pale: bool) -> 
             ha="center",
             va="center",
             color=colour,
-            fontsize=10 if n < 6 else 8,
+            fontsize=points(10 if n < 6 else 8),
             zorder=3,
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
         )
@@ -147,7 +147,7 @@ def _draw_node(ax: Axes, v: int, name: str, op: str) -> None:
         name or _short_name(op).replace(" ", "\n") or str(v + 1),
         ha="center",
         va="center",
-        fontsize=10,
+        fontsize=points(10),
         color=colour,
         zorder=4,
         bbox={"boxstyle": "round,pad=0.35", "facecolor": "white", "edgecolor": colour},

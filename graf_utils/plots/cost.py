@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from graf_utils import _checks
 from graf_utils.plots.results import mean_interval, metric_name, refuse_pooling
-from graf_utils.plots.style import FAMILY_STYLES, Look, legend_below, look, new_axes
+from graf_utils.plots.style import FAMILY_STYLES, Look, legend_below, look, new_axes, points
 from graf_utils.search import pareto_front
 
 __all__ = ["cost_dots", "cost_front"]
@@ -101,12 +101,13 @@ def cost_dots(
     ax = new_axes(ax)
     for name, part in sorted(frame.groupby(family), key=lambda item: _place(item[0])):
         style = _family_look(name, set(family))
-        ax.plot(part["cpu_seconds"], part["mean"], markersize=6, alpha=0.85, **style.dots)
+        ax.plot(part["cpu_seconds"], part["mean"], alpha=0.85, **style.dots)
     front = frame[frame["front"]]
     ax.plot(front["cpu_seconds"], front["mean"], color="black", linewidth=1, zorder=1)
+    size = points(9)
     for number, row in enumerate(front.itertuples(), start=1):
         at = (row.cpu_seconds, row.mean)
-        ax.annotate(f"{number}", at, (0, 6), textcoords="offset points", ha="center", fontsize=9)
+        ax.annotate(f"{number}", at, (0, 6), textcoords="offset points", ha="center", fontsize=size)
     ax.set_xscale("log")
     ax.margins(y=0.1)
     ax.set(xlabel="CPU seconds of a fit", ylabel=metric_name(metric))

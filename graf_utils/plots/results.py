@@ -15,7 +15,7 @@ from matplotlib.colors import Normalize
 from graf_utils import _checks
 from graf_utils._statistics import NORMAL_95
 from graf_utils.evaluation import SETTING
-from graf_utils.plots.style import legend_below, look, new_axes, wrapped
+from graf_utils.plots.style import legend_below, look, new_axes, points, wrapped
 
 _WRITTEN = {"kendall_tau": "Kendall τ"}
 """Metrics as an axis calls them; others by the name of their column."""
@@ -58,8 +58,9 @@ def refuse_pooling(
     Raises
     ------
     ValueError
-        There are no rows; a column is missing; another column of the setting has several values
-        for one line or dot; or a data seed occurs twice in what is averaged.
+        There are no rows; a column is missing; another column of the setting, or another one of
+        text, has several values for one line or dot; or a data seed occurs twice in what is
+        averaged.
     """
     missing = [c for c in (*by, *free, metric) if c not in results]
     if missing or results.empty:
@@ -68,12 +69,14 @@ def refuse_pooling(
             if missing
             else "results has no rows: nothing is left to draw. Check how it was selected."
         )
-    others = [c for c in SETTING if c in results and c not in (*by, *free)]
+    text = [c for c in results if not pd.api.types.is_numeric_dtype(results[c])]
+    names = [c for c in (*SETTING, *text) if c in results and c not in (*by, *free)]
+    others = list(dict.fromkeys(names))
     counts = results.groupby(list(by), sort=False, dropna=False)[others].nunique(dropna=False)
     pooled = [c for c in others if (counts[c] > 1).any()]
     if pooled:
         first = pooled[0]
-        value = results[first].iloc[0]
+        value = results[first].head(1).tolist()[0]  # as Python writes it
         raise ValueError(
             f"one line or dot would average over {' and '.join(pooled)}: {first} has the values "
             f"{_checks.short(results[first].unique().tolist())}. Draw one of them, "
@@ -227,7 +230,7 @@ def target_dots(
         y = np.arange(len(levels)) + step * (k - (len(names) - 1) / 2)
         style = look(encoding, names)
         ax.errorbar(mean, y, xerr=half, fmt="none", capsize=2, linewidth=1, ecolor=style.color)
-        ax.plot(mean, y, markersize=6, **style.dots)
+        ax.plot(mean, y, **style.dots)
     if marks is not None:
         _draw_marks(ax, marks, levels)
     ax.set_yticks(range(len(levels)), [wrapped(level, 24) for level in levels])
@@ -252,7 +255,7 @@ def _draw_marks(ax: Axes, marks: pd.Series, levels: list[Any]) -> None:
         linestyle="none",
         color="black",
         marker="|",
-        markersize=18,
+        markersize=points(18),
         markeredgewidth=2,
         label=wrapped(marks.name or "for comparison"),
     )
@@ -312,7 +315,20 @@ def median_band(values: pd.DataFrame, ax: Axes | None = None, **kwargs: Any) -> 
     Returns
     -------
     Axes
+
+    Raises
+    ------
+    ValueError
+        A point or a seed occurs more than once, so that the band would be of several settings.
     """
+    for axis, labels in (("column", values.columns), ("row", values.index)):
+        if labels.nlevels > 1 or not labels.is_unique:
+            first = labels[labels.duplicated()][0] if not labels.is_unique else labels[0]
+            raise ValueError(
+                f"{axis} {first!r} is one of several settings, or occurs more than once, and the "
+                "band would be over all of them. Draw a band for each, with one row per point and "
+                "one column per seed, such as values[setting] or values.xs(setting)."
+            )
     ax = new_axes(ax)
     (line,) = ax.plot(values.index, values.median(axis=1), **kwargs)
     low, high = values.quantile(0.25, axis=1), values.quantile(0.75, axis=1)
@@ -357,7 +373,7 @@ def number_map(
             # where black and white have the same contrast (WCAG 2.2)
             colour = "black" if bright[row, column] > 0.179 else "white"
             text = _short_number(value, digits)
-            ax.text(column, row, text, ha="center", va="center", color=colour, fontsize=9.5)
+            ax.text(column, row, text, ha="center", va="center", color=colour, fontsize=points(9.5))
     ax.set_xticks(range(table.shape[1]), table.columns)
     ax.set_yticks(range(len(table)), table.index)
     ax.grid(False)
