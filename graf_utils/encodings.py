@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from graf_utils._checks import nearest
-from graf_utils.features import GRAF, OP_COUNT, Flow, authors_encoding, authors_order
+from graf_utils.features import GRAF, OP_COUNT, Flow
+from graf_utils.features.authors import authors_encoding, authors_one_hot, authors_order
 from graf_utils.graphs import ABSENT, GraphBatch
 from graf_utils.path_encoding import path_encoding
 from graf_utils.table import Table, check_table
@@ -80,7 +81,7 @@ def _path(table: Table) -> pd.DataFrame:
 
 
 def _one_hot(table: Table) -> pd.DataFrame:
-    """One-hot encoding of each cell."""
+    """One-hot encoding of each cell, as the authors' code hands it to a predictor."""
     space = table.space
     blocks = []
     for prefix, batch in _by_cell(table):
@@ -88,7 +89,7 @@ def _one_hot(table: Table) -> pd.DataFrame:
         places = space.position_names() if is_code else None
         block = one_hot(batch, fixed_wiring=space.fixed_wiring, places=places)
         blocks.append(block.add_prefix(prefix))
-    return pd.concat(blocks, axis=1)
+    return authors_one_hot(space, pd.concat(blocks, axis=1))
 
 
 def _graf(table: Table, **options: Any) -> pd.DataFrame:

@@ -221,16 +221,22 @@ def test_one_hot_of_codes_is_the_codes():
         space = get_space(name)
         codes = space.sample(50, random_state=0)
         frame = encode(Table("t", "test", space, codes, {"y": np.arange(50.0)}), "one-hot")
-        places = space.position_names()
-        assert list(frame) == [f"{place}={op}" for place in places for op in space.operations]
-        first = 1 if name == "tnb101-macro" else 0  # chains: 1 to 4, and -1 where they have ended
-        ids = np.arange(first, first + len(space.operations))
+        places, ops, ids = (
+            space.position_names(),
+            space.operations,
+            np.arange(len(space.operations)),
+        )
+        if (
+            name == "tnb101-macro"
+        ):  # chains: 1 to 4, and -1 where they have ended, as by the authors
+            ops, ids = ("absent", *ops), np.array([-1, 1, 2, 3, 4])
+        assert list(frame) == [f"{place}={op}" for place in places for op in ops]
         expected = (codes[:, :, None] == ids).reshape(50, -1)
         np.testing.assert_array_equal(frame, expected)
 
 
 def test_one_hot_has_no_column_more():
-    widths = {"nb201": 30, "nb101": 36, "darts": 196, "tnb101-micro": 24, "tnb101-macro": 24}
+    widths = {"nb201": 30, "nb101": 36, "darts": 196, "tnb101-micro": 24, "tnb101-macro": 30}
     for name, width in widths.items():
         space = get_space(name)
         table = Table("t", "test", space, space.sample(3, random_state=0), {"y": np.zeros(3)})

@@ -2,8 +2,8 @@
 
 The paper's numbers depend on both. Each is one function with a rule per search space
 (`functools.singledispatch`), so that a space of your own can have a rule as well:
-``graf_families.register(MySpace)``. `authors_encoding` is all of it: the matrix that their code
-hands to a predictor.
+``graf_families.register(MySpace)``. `authors_encoding` and `authors_one_hot` are the matrices that
+their code hands to a predictor.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pandas as pd
 
 from graf_utils.spaces import DARTS, NB201, SearchSpace, TNB101Macro, TNB101Micro
 
-__all__ = ["authors_encoding", "authors_order", "graf_families"]
+__all__ = ["authors_encoding", "authors_one_hot", "authors_order", "graf_families"]
 
 _DEGREES = ("input_degree", "output_degree", "mean_in_degree", "mean_out_degree")
 _CELL = ("op_count", "min_path_len", "max_path_len", *_DEGREES)
@@ -121,3 +121,35 @@ def _(space: TNB101Micro, features: pd.DataFrame) -> pd.DataFrame:
         parts = [ordered.iloc[:, :n_counts], constant, ordered.iloc[:, n_counts:]]
         ordered = pd.concat(parts, axis=1)
     return ordered
+
+
+@functools.singledispatch
+def authors_one_hot(space: SearchSpace, indicators: pd.DataFrame) -> pd.DataFrame:
+    """Return one-hot columns as the authors' code hands them to a predictor.
+
+    In TransNAS-Bench-101-macro their code pads the shorter chains with 0 to six layers and takes 0
+    for a fifth kind of layer. With it a forest sees at once how long a chain is: without it, tau
+    with 1,000 training networks is .02 lower than the published one.
+
+    Parameters
+    ----------
+    space : SearchSpace
+    indicators : DataFrame of shape (n_architectures, n_columns)
+        An indicator for each position and operation, position by position.
+
+    Returns
+    -------
+    DataFrame
+        The same columns; in TransNAS-Bench-101-macro, ``layer 4=absent`` and its like before those
+        of each layer: 30 columns, of which four are constant.
+    """
+    return indicators
+
+
+@authors_one_hot.register
+def _(space: TNB101Macro, indicators: pd.DataFrame) -> pd.DataFrame:
+    n, blocks = len(space.operations), []
+    for i, place in enumerate(space.position_names()):
+        block = indicators.iloc[:, i * n : (i + 1) * n]
+        blocks += [(1 - block.sum(axis=1)).rename(f"{place}=absent"), block]
+    return pd.concat(blocks, axis=1)
