@@ -29,6 +29,7 @@ from graf_utils.registry import data_path
 __all__ = [
     "check_table",
     "claim_of",
+    "method_of",
     "of_size",
     "orders",
     "outside",
@@ -178,7 +179,8 @@ def _explanation(figure: Mapping[str, Any], n: int) -> str:
     """What is known of a figure that ours misses; it does not change the verdict."""
     words = []
     if not pd.isna(figure["n_splits"]) and n < figure["n_splits"]:
-        words.append(f"{n} of {figure['n_splits']} splits so far")
+        draws = "runs" if pd.isna(figure["train_size"]) else "splits"
+        words.append(f"{n} of {figure['n_splits']} {draws} so far")
     words += [rule["words"] for rule in _facts()["explained"] if _is_about(rule, figure)]
     return "; ".join(words)
 
@@ -201,13 +203,15 @@ def _ours_of(figure: Mapping[str, Any], groups: Mapping[tuple[Any, ...], pd.Data
     asked = _asked(figure)
     if asked is None:
         return _Ours(reason="neither a rank correlation with a stated train size, nor a search")
-    predictor, encoding, differs = _method(figure["predictor"], figure["encoding"])
-    fit = (parts_of(encoding), predictor, asked.size)
-    keys = [(asked.measure, *p, *fit) for p in _places(figure["table"], figure["target"])]
-    found = [groups[key] for key in keys if key in groups]
-    if asked.n_test:
-        found = [fits[fits["n_test"] == asked.n_test] for fits in found]
-    most = max(found, key=len, default=())
+    predictor, encoding, differs = method_of(figure["predictor"], figure["encoding"])
+    fit, most = (predictor, asked.size), ()
+    for parts in _encodings(figure["table"], encoding):
+        places = _places(figure["table"], figure["target"])
+        keys = [(asked.measure, *place, parts, *fit) for place in places]
+        found = [groups[key] for key in keys if key in groups]
+        if asked.n_test:
+            found = [fits[fits["n_test"] == asked.n_test] for fits in found]
+        most = most if len(most) else max(found, key=len, default=())
     if not len(most):
         return _Ours(reason="not computed yet")
     if most["data_seed"].duplicated().any():
@@ -233,12 +237,41 @@ def _number(text: str) -> int:
     return int(text.replace(",", ""))
 
 
-def _method(predictor: str, encoding: str) -> tuple[str, str, str]:
-    """A published predictor and encoding by our names, and how ours differs ("": it does not)."""
+def method_of(predictor: str, encoding: str) -> tuple[str, str, str]:
+    """Find a published predictor and encoding among ours, as ``data/published.toml`` maps them.
+
+    Parameters
+    ----------
+    predictor, encoding : str
+        As in ``data/published.csv``.
+
+    Returns
+    -------
+    predictor, encoding : str
+        Ours; the same names where the file has no others.
+    differs : str
+        How ours is another implementation; ``""`` where it is the same.
+
+    Examples
+    --------
+    >>> method_of("mlp (NASLib)", "own")[:2]
+    ('mlp', 'one-hot')
+    >>> method_of("rf", "zcp+graf")
+    ('rf', 'zcp+graf', '')
+    """
     for method in _facts()["method"]:
         if method["published"] == [predictor, encoding]:
             return *method["here"], method.get("differs", "")
     return predictor, encoding, ""
+
+
+def _encodings(table: str, encoding: str) -> Iterator[frozenset[str]]:
+    """The parts of an encoding as the authors had them, if they had them otherwise; as they are."""
+    parts = parts_of(encoding)
+    for rule in _facts()["part"]:
+        if table in rule["tables"] and rule["published"] in parts:
+            yield parts - {rule["published"]} | {rule["here"]}
+    yield parts
 
 
 def _places(table: str, target: str) -> Iterator[tuple[str, str]]:
@@ -314,7 +347,7 @@ def claim_of(checked: pd.DataFrame) -> dict[str, Any]:
     (source,) = sources
     tested = checked[checked["verdict"] != UNTESTED].reset_index(drop=True)
     untested = checked[checked["verdict"] == UNTESTED]
-    left = [f"{len(rows)} {why}" for why, rows in untested.groupby("reason", sort=False)]
+    left = [f"{len(rows)} ({why})" for why, rows in untested.groupby("reason", sort=False)]
     if tested.empty:
         return source | {"reason": f"Not tested: {'; '.join(left)}."}
     if tested["half_width"].nunique() > 1 or tested["statistic"].nunique() > 1:

@@ -34,6 +34,7 @@ def test_widths_and_names(table):
         "one-hot": 30,
         "op-count": 5,
         "path": 155,
+        "path-authors": 155,
         "params": 1,
         "flops": 1,
         "flow": 64,
@@ -248,6 +249,20 @@ def test_one_hot_tells_all_cells_apart():
     frame = encode(Table("t", "test", SPACE, codes, {"y": np.zeros(len(codes))}), "one-hot")
     assert (frame.sum(axis=1) == 6).all()
     assert len(np.unique(frame, axis=0)) == len(codes)
+
+
+def test_the_paths_of_the_authors_have_two_edges_exchanged():
+    """Their routes as positions of the tuple, written out; in other spaces nothing changes."""
+    codes = SPACE.sample(60, random_state=1)
+    frame = encode(Table("t", "test", SPACE, codes, {"y": np.zeros(60)}), "path-authors")
+    for row, code in enumerate(codes.tolist()):
+        ops = [SPACE.operations[op] for op in code]
+        routes = ([3], [0, 4], [1, 5], [0, 2, 5])
+        expected = {f"path[{','.join(ops[edge] for edge in route)}]" for route in routes}
+        assert set(frame.columns[frame.loc[row] == 1]) == expected
+    micro = get_space("tnb101-micro")
+    other = Table("t", "test", micro, micro.sample(20, random_state=1), {"y": np.zeros(20)})
+    pd.testing.assert_frame_equal(encode(other, "path-authors"), encode(other, "path"))
 
 
 # --- a path encoding that is too large ------------------------------------------------------------

@@ -522,7 +522,7 @@ def test_figures_of_one_source_make_one_claim():
     assert claim.paper == "one-hot, N=32: 0.300; graf, N=32: 0.500"
     assert (claim.kind, claim.link, claim.where) == ("figure", "https://example.org", "a figure")
     assert claim.missed == "one-hot, N=32 by 0.050"
-    assert "1 not computed yet" in claim.reason
+    assert "Not tested: 1 (not computed yet)." in claim.reason
     assert claim.reason.count("2 of 50 splits so far.") == 1
     alone = claim_of(checked[checked["encoding"] == "zcp"])
     assert check("x", "One.", **alone).verdict == UNTESTED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from graf_utils.features.authors import (
+    authors_edges,
     authors_encoding,
     authors_one_hot,
     authors_order,
@@ -23,6 +24,7 @@ __all__ = [
     "Family",
     "Flow",
     "as_families",
+    "authors_edges",
     "authors_encoding",
     "authors_one_hot",
     "authors_order",
