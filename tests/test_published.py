@@ -4,10 +4,12 @@ import csv
 import json
 import re
 from collections import Counter
-from math import sqrt
+from fractions import Fraction
+from math import comb, sqrt
 from pathlib import Path
 from statistics import mean, median, stdev
 
+import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import kendalltau
@@ -339,6 +341,17 @@ def test_a_figure_on_so_many_test_networks_is_compared_with_fits_tested_on_as_ma
     assert only(check_table(asked, both))["ours"] == pytest.approx(0.45)
 
 
+def test_paths_are_compared_as_the_authors_had_them_if_there_are_such():
+    asked = figures(table="nb201-cifar10", encoding="one-hot+path")
+    right = fits({42: 0.7, 43: 0.8}, table="nb201-cifar10", encoding="path+one-hot")
+    theirs = fits({42: 0.1, 43: 0.2}, table="nb201-cifar10", encoding="one-hot+path-authors")
+    assert only(check_table(asked, right))["ours"] == pytest.approx(0.75)
+    assert only(check_table(asked, pd.concat([right, theirs])))["ours"] == pytest.approx(0.15)
+    micro = figures(table="tnb101-micro", encoding="one-hot+path")
+    both = pd.concat([right, theirs]).assign(table="tnb101-micro")
+    assert only(check_table(micro, both))["ours"] == pytest.approx(0.75)
+
+
 def test_a_table_is_found_under_our_name_for_it():
     ours = fits(table="tnb101-micro-class_scene", target="accuracy")
     asked = figures(table="tnb101-micro", target="class_scene")
@@ -612,6 +625,38 @@ def test_every_rule_is_about_a_figure_and_names_what_there_is():
     assert {predictor for predictor, _ in rivals - told} <= barred
 
 
+def best_of(y, n):
+    """Mean and standard deviation of the best of n different networks, counted out."""
+    ranked = sorted(y, reverse=True)
+    left = np.arange(len(y) - 1, n - 2, -1)  # networks below the k-th best
+    ways = [comb(int(m), n - 1) for m in left]
+    chances = np.array([Fraction(way, comb(len(y), n)) for way in ways], dtype=float)
+    best = np.array(ranked[: len(left)])
+    mean_best = (chances * best).sum()
+    return mean_best, sqrt((chances * best**2).sum() - mean_best**2)
+
+
+def test_how_far_the_published_random_search_is_from_500_networks(paper_dir):
+    """What published.toml says of it; random search needs no run of ours."""
+    for table, published_error, near in (
+        ("nb201-cifar10", 8.855, True),
+        ("nb201-imagenet16-120", 53.773, False),
+    ):
+        assert (
+            published_error
+            in published(table, "search", predictor="random search")["value"].tolist()
+        )
+        y = load_table(table, source="paper").target("accuracy")
+        expected, spread = best_of(y, 500)
+        error = spread / sqrt(50)
+        assert (abs(100 - expected - published_error) < 1.96 * error + 0.01) == near
+        runs = search_results().query("table == @table and predictor == 'random'")["error"]
+        assert abs(runs.mean() - 100 + expected) < 3 * spread / sqrt(len(runs))
+        if not near:
+            assert (round(100 - expected, 2), round(error, 2)) == (53.33, 0.05)
+            assert 100 - best_of(y, 180)[0] < published_error < 100 - best_of(y, 160)[0]
+
+
 def test_the_published_one_hot_of_chains_has_a_column_for_a_missing_layer(paper_dir):
     """PAPER-FIGURES: six layers, padded by 0. Without the padding the same fits are .024 lower."""
     table = load_table("tnb101-macro", source="paper")
@@ -621,11 +666,26 @@ def test_the_published_one_hot_of_chains_has_a_column_for_a_missing_layer(paper_
     row = only(check_table(asked, fits))
     assert (set(fits["n_features"]), row["n"], row["verdict"]) == ({30}, 5, "holds")
     absent = [name for name in ENCODINGS["one-hot"](table) if name.endswith("=absent")]
+    assert len(absent) == 6
     bare = ENCODINGS["one-hot"](table).drop(columns=absent)
     fits = evaluate(*settings[0], {"one-hot": bare}, *settings[1], progress=False)
     row = only(check_table(asked, fits))
     assert (set(fits["n_features"]), row["verdict"]) == ({24}, "fails")
     assert row["difference"] < -0.015
+
+
+def test_published_path_encodings_have_two_edges_exchanged(paper_dir):
+    """Four splits are enough to tell; all twenty are in the results."""
+    table = load_table("nb201-cifar10", source="paper")
+    asked = published("nb201-cifar10", "accuracy", "stored", encoding="one-hot+path")
+    asked = asked[asked["train_size"] == 1024].assign(n_splits=4)
+    names = {"one-hot+path": "one-hot+path-authors"}
+    fits = evaluate(table, "accuracy", names, "rf", 1024, range(42, 46), progress=False)
+    assert only(check_table(asked, fits))["verdict"] == "holds"
+    right = paper_results().query("table == 'nb201-cifar10' and encoding == 'one-hot+path'")
+    row = only(check_table(asked.assign(n_splits=20), right))
+    assert (row["verdict"], row["n"]) == ("fails", 20)
+    assert row["difference"] > 0.005
 
 
 # --- what the book says of sources ----------------------------------------------------------------
