@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from graf_utils.claims import CSS, VERDICTS, source_html
+from graf_utils.figures import of_size
 
 __all__ = ["board_html", "counts_html", "figures_html", "summary_html", "untested_html"]
 
@@ -175,7 +176,7 @@ def _figure_table(rows: list[str]) -> str:
 
 def _figure_row(row: Mapping[str, Any]) -> str:
     name = f"{row['table']}, {row['target']}: {row['predictor']} on {row['encoding']}, "
-    name += f"N={row['train_size']:,}"
+    name += of_size(row)
     source = source_html(row["where"], row["kind"], row["source_link"])
     numbers = (
         f"{row['value']:.3f}<br>here: {row['ours']:.3f}<br>"

@@ -153,10 +153,12 @@ def check(
     paper, ours : number, mapping (or Series) of name to number, or text
         The paper's figure(s) and ours. Mappings are compared name by name.
     tolerance : float, optional
-        Largest absolute difference at which a figure counts as met; `reason` says why this much.
+        Largest absolute difference at which a figure counts as met; `reason` says why this much. It
+        must be smaller than the largest figure of the paper by size (than 1 where all are 0): at
+        that width, 0 and twice the figure would both be met, and the claim could hardly fail.
     precision : float, optional
         Instead of a tolerance: the unit of the last digit in the source, 0.001 for ".845". Half of
-        it is what rounding, or reading off a figure, can hide.
+        it is what rounding, or reading off a figure, can hide; it has the limit of a tolerance.
     standard_error : float, or mapping (or Series) of name to float, optional
         Instead of a tolerance, with `precision` or alone: the standard error of our mean over
         seeds. The tolerance is half the precision plus 1.96 standard errors.
@@ -182,8 +184,8 @@ def check(
     ------
     ValueError
         The arguments do not say what to compare, or could not come out otherwise: a verdict that
-        is not a boolean, figures of the paper or a tolerance that are not finite. Or the source
-        has no link.
+        is not a boolean, figures of the paper or a tolerance that are not finite, a tolerance as
+        wide as the figures are large. Or the source has no link.
 
     Examples
     --------
@@ -228,6 +230,7 @@ def _compare_figures(
 ) -> tuple[dict[Any, bool], str, str]:
     """Which figures are met, within which tolerance, and by how much the others miss."""
     published, computed = _figures(id, paper, ours)
+    _check_widths(id, published, *widths[:2])
     margins, text = _margins(id, list(published), *widths)
     parts = {
         name: abs(computed[name] - figure) <= margins[name] + _BINARY  # NaN misses
@@ -415,6 +418,18 @@ def _margins(
     sources = ["precision of the source"] * (precision is not None)
     sources += ["1.96 standard errors"] * (standard_error is not None)
     return margins, f"{text} ({' + '.join(sources)})"
+
+
+def _check_widths(id: str, published: dict[Any, float], tolerance: Any, precision: Any) -> None:
+    """Refuse what is chosen so wide that 0, and twice a figure, would be met for every one."""
+    largest = max(map(abs, published.values())) or 1.0
+    for argument, value, part in (("tolerance", tolerance, 1), ("precision", precision, 2)):
+        if value is not None and _width(id, argument, value) / part >= largest:
+            raise ValueError(
+                f"claim {id!r}: {argument}={value!r} is too wide for figures of at most "
+                f"{largest:g}: each would be met by 0 and by twice itself, so the claim could "
+                f"hardly fail. Pass less than {part * largest:g}, or compare in words with holds."
+            )
 
 
 def _width(id: str, argument: str, value: Any) -> float:

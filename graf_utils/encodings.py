@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from graf_utils._checks import nearest
-from graf_utils.features import GRAF, OP_COUNT, Flow, authors_encoding, authors_order
+from graf_utils.features import GRAF, OP_COUNT, Flow, authors
 from graf_utils.graphs import ABSENT, GraphBatch
 from graf_utils.path_encoding import path_encoding
 from graf_utils.table import Table, check_table
@@ -64,23 +64,24 @@ def one_hot(
 # --- encodings of a table -------------------------------------------------------------------------
 
 
-def _by_cell(table: Table) -> Iterator[tuple[str, GraphBatch]]:
+def _by_cell(table: Table, codes: Any = None) -> Iterator[tuple[str, GraphBatch]]:
     """The graphs of each cell, with what goes before the names of its columns."""
-    for cell, batch in table.space.graph_batch(table.codes).items():
+    codes = table.codes if codes is None else codes
+    for cell, batch in table.space.graph_batch(codes).items():
         yield f"{cell}." if cell else "", batch
 
 
-def _path(table: Table) -> pd.DataFrame:
-    """Path encoding of each cell."""
+def _path(table: Table, codes: Any = None) -> pd.DataFrame:
+    """Path encoding of each cell, of the table's codes unless there are others."""
     blocks = [
         path_encoding(batch, table.space.inputs).add_prefix(prefix)
-        for prefix, batch in _by_cell(table)
+        for prefix, batch in _by_cell(table, codes)
     ]
     return pd.concat(blocks, axis=1)
 
 
 def _one_hot(table: Table) -> pd.DataFrame:
-    """One-hot encoding of each cell."""
+    """One-hot encoding of each cell, as the authors' code hands it to a predictor."""
     space = table.space
     blocks = []
     for prefix, batch in _by_cell(table):
@@ -88,20 +89,20 @@ def _one_hot(table: Table) -> pd.DataFrame:
         places = space.position_names() if is_code else None
         block = one_hot(batch, fixed_wiring=space.fixed_wiring, places=places)
         blocks.append(block.add_prefix(prefix))
-    return pd.concat(blocks, axis=1)
+    return authors.authors_one_hot(space, pd.concat(blocks, axis=1))
 
 
 def _graf(table: Table, **options: Any) -> pd.DataFrame:
     """Graph features, in the order of the authors' code."""
     graf = GRAF(table.space, **options).set_output(transform="pandas")
     features = graf.fit_transform(table)
-    return features[authors_order(table.space, list(features))]
+    return features[authors.authors_order(table.space, list(features))]
 
 
 def _authors_graf(table: Table) -> pd.DataFrame:
     """GRAF as the authors' code hands it to a predictor."""
     graf = GRAF(table.space).set_output(transform="pandas")
-    return authors_encoding(table.space, graf.fit_transform(table))
+    return authors.authors_encoding(table.space, graf.fit_transform(table))
 
 
 def _flow(table: Table) -> pd.DataFrame:
@@ -153,6 +154,7 @@ ENCODINGS: dict[str, Callable[[Table], pd.DataFrame]] = {
     "one-hot": _one_hot,
     "op-count": _op_count,
     "path": _path,
+    "path-authors": lambda table: _path(table, authors.authors_edges(table.space, table.codes)),
     "params": lambda table: _cost(table, 0, "params"),
     "flops": lambda table: _cost(table, 1, "flops"),
     "flow": _flow,

@@ -1,8 +1,9 @@
 """Published figures against ours, a whole table at once.
 
-`check_table` puts our fits beside each published figure and gives a verdict by the rule of
-`graf_utils.claims`; `summarise_checks` counts them per table and says whether the order of the
-encodings is kept.
+`check_table` puts our fits, or the ends of our searches, beside each published figure and gives a
+verdict by the rule of `graf_utils.claims`; `summarise_checks` counts them per table and says
+whether the order of the encodings is kept. What is known of the tables stands in
+``data/published.toml``.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from graf_utils.registry import data_path
 __all__ = [
     "check_table",
     "claim_of",
+    "method_of",
+    "of_size",
     "orders",
     "outside",
     "summarise_checks",
@@ -38,10 +41,24 @@ HOLDS, _, FAILS, UNTESTED = VERDICTS
 MEDIAN_ERROR = math.sqrt(math.pi / 2)
 """Standard error of a median of many normal numbers, in those of their mean."""
 
-_STATISTIC = re.compile(r"(mean|median) kendall_tau(?: on ([\d,]+) test networks)?")
+_OF_FITS = re.compile(r"(mean|median) (kendall_tau)(?: on ([\d,]+) test networks)?")
+_OF_SEARCHES = re.compile(r"(mean|median) (error) in % after ([\d,]+) evaluations")
+MEASURES = {"kendall_tau": True, "error": False}
+"""Columns of results that figures are of, and whether higher is better."""
+
 _COLUMNS = ("table", "target", "encoding", "predictor", "train_size", "statistic", "value")
 _SETTING = ("table", "target", "predictor", "train_size")
 _ORDER = ("table", "where", "target", "train_size", "statistic")
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a figure is of: the statistic of a measure, at a train size or number of evaluations."""
+
+    statistic: str
+    measure: str
+    size: int
+    n_test: int | None = None
 
 
 @dataclass(frozen=True)
@@ -61,16 +78,19 @@ def check_table(figures: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
     of them, if there are fewer, or if n is not known). It holds within half a unit of its last
     digit, or the error of reading it off, plus 1.96 standard errors of our mean. The standard error
     of a median is taken as 1.2533 times that of the mean, which is exact for many normal numbers
-    and a little wide for few.
+    and a little wide for few. A figure of searches, the error after so many evaluations, is
+    compared with our runs in the same way. One of another implementation, or of other networks, is
+    never judged: ours is shown, and its order counts in `orders`.
 
     Parameters
     ----------
     figures : DataFrame
         Rows of `graf_utils.published.published`.
     results : DataFrame
-        Fits, as from `graf_utils.published.paper_results` or `graf_utils.evaluation.evaluate`: one
-        row per fit; those without a τ (NaN) are left out. Encodings match in any order of their
-        parts, tables also by the names in ``data/published.toml``, which says too what cannot be
+        Fits, as from `graf_utils.published.paper_results` or `graf_utils.evaluation.evaluate`, and
+        searches, as from `graf_utils.published.search_results`: one row per fit or run; those with
+        neither a τ nor an `error` are left out. Encodings match in any order of their parts; tables
+        and predictors also by the names in ``data/published.toml``, which says too what cannot be
         computed.
 
     Returns
@@ -85,8 +105,8 @@ def check_table(figures: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        `figures` or `results` lacks a column, a fit stands twice, or the fits of a figure are of
-        several sources.
+        `figures` or `results` lacks a column, a fit or run stands twice, or the fits of a figure
+        are of several sources.
 
     Examples
     --------
@@ -96,7 +116,8 @@ def check_table(figures: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
     ['holds', 'holds', 'holds']
     """
     _checks.numeric_columns("figures", figures, ["value", "half_width", "train_size", "n_splits"])
-    _checks.numeric_columns("results", results, ["kendall_tau", "train_size", "data_seed"])
+    measures = [name for name in MEASURES if name in results] or list(MEASURES)[:1]
+    _checks.numeric_columns("results", results, [*measures, "train_size", "data_seed"])
     for column in (*_COLUMNS, "kind"):
         _checks.choice("figures must have the column", column, list(figures.columns))
     groups = _fits(results)
@@ -107,8 +128,17 @@ def check_table(figures: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
 
 
 def _fits(results: pd.DataFrame) -> dict[tuple[Any, ...], pd.DataFrame]:
-    """The fits of each setting, in the order of the data seeds."""
-    results = results[results["kendall_tau"].notna()]
+    """The fits or runs of each measure and setting, in the order of the data seeds."""
+    groups = {}
+    for measure in (name for name in MEASURES if name in results):
+        measured = results[results[measure].notna()]
+        for key, fits in _settings_of(measured).items():
+            groups[(measure, *key)] = fits
+    return groups
+
+
+def _settings_of(results: pd.DataFrame) -> dict[tuple[Any, ...], pd.DataFrame]:
+    """The rows of each setting, in the order of the data seeds."""
     marked = results.assign(parts=results["encoding"].map(parts_of))
     keys = [*_SETTING, "parts"]
     twice = marked.duplicated([*keys, *(["n_test"] if "n_test" in marked else []), "data_seed"])
@@ -149,28 +179,39 @@ def _explanation(figure: Mapping[str, Any], n: int) -> str:
     """What is known of a figure that ours misses; it does not change the verdict."""
     words = []
     if not pd.isna(figure["n_splits"]) and n < figure["n_splits"]:
-        words.append(f"{n} of {figure['n_splits']} splits so far")
-    for rule in _facts()["explained"]:
-        if all(figure[name] == value for name, value in rule.items() if name != "words"):
-            words.append(rule["words"])
+        draws = "runs" if pd.isna(figure["train_size"]) else "splits"
+        words.append(f"{n} of {figure['n_splits']} {draws} so far")
+    words += [rule["words"] for rule in _facts()["explained"] if _is_about(rule, figure)]
     return "; ".join(words)
 
 
+def _is_about(rule: Mapping[str, Any], figure: Mapping[str, Any]) -> bool:
+    """Whether a rule of ``published.toml`` is about a figure; what it does not name is any."""
+    return (
+        all(figure[name] == rule[name] for name in _COLUMNS if name in rule)
+        and rule.get("part") in (None, *parts_of(figure["encoding"]))
+        and rule.get("unit") in (None, figure["statistic"].split()[-1])
+        and figure["target"] not in rule.get("but", ())
+    )
+
+
 def _ours_of(figure: Mapping[str, Any], groups: Mapping[tuple[Any, ...], pd.DataFrame]) -> _Ours:
-    """Find the fits of a figure and summarise them as its statistic says."""
-    said = _STATISTIC.fullmatch(figure["statistic"])
-    if said is None or pd.isna(figure["train_size"]):
-        return _Ours(reason="not a rank correlation of fits with a stated train size")
-    barred = _cannot_be_computed(figure)
+    """Find the fits or runs of a figure and summarise them as its statistic says."""
+    barred = [rule["reason"] for rule in _facts()["barred"] if _is_about(rule, figure)]
     if barred:
-        return _Ours(reason=barred)
-    fit = (parts_of(figure["encoding"]), figure["predictor"], figure["train_size"])
-    places = _places(figure["table"], figure["target"])
-    found = [groups[(*place, *fit)] for place in places if (*place, *fit) in groups]
-    if said[2]:
-        n_test = int(said[2].replace(",", ""))
-        found = [fits[fits["n_test"] == n_test] for fits in found]
-    most = max(found, key=len, default=())
+        return _Ours(reason=barred[0])
+    asked = _asked(figure)
+    if asked is None:
+        return _Ours(reason="neither a rank correlation with a stated train size, nor a search")
+    predictor, encoding, differs = method_of(figure["predictor"], figure["encoding"])
+    fit, most = (predictor, asked.size), ()
+    for parts in _encodings(figure["table"], encoding):
+        places = _places(figure["table"], figure["target"])
+        keys = [(asked.measure, *place, parts, *fit) for place in places]
+        found = [groups[key] for key in keys if key in groups]
+        if asked.n_test:
+            found = [fits[fits["n_test"] == asked.n_test] for fits in found]
+        most = most if len(most) else max(found, key=len, default=())
     if not len(most):
         return _Ours(reason="not computed yet")
     if most["data_seed"].duplicated().any():
@@ -179,7 +220,58 @@ def _ours_of(figure: Mapping[str, Any], groups: Mapping[tuple[Any, ...], pd.Data
             f"seed and {sorted(set(most['n_test']))} test networks, and the figure does not say on "
             "how many. Keep those of one `n_test`."
         )
-    return _summary_of(figure, most["kendall_tau"], said[1])
+    return _summary_of(figure, most[asked.measure], asked.statistic, differs)
+
+
+def _asked(figure: Mapping[str, Any]) -> _Asked | None:
+    """Read the statistic of a figure; None where no fit or search of ours can have it."""
+    words, size = figure["statistic"], figure["train_size"]
+    if (said := _OF_FITS.fullmatch(words)) and not pd.isna(size):
+        return _Asked(said[1], said[2], int(size), _number(said[3]) if said[3] else None)
+    if said := _OF_SEARCHES.fullmatch(words):
+        return _Asked(said[1], said[2], _number(said[3]))
+    return None
+
+
+def _number(text: str) -> int:
+    return int(text.replace(",", ""))
+
+
+def method_of(predictor: str, encoding: str) -> tuple[str, str, str]:
+    """Find a published predictor and encoding among ours, as ``data/published.toml`` maps them.
+
+    Parameters
+    ----------
+    predictor, encoding : str
+        As in ``data/published.csv``.
+
+    Returns
+    -------
+    predictor, encoding : str
+        Ours; the same names where the file has no others.
+    differs : str
+        How ours is another implementation; ``""`` where it is the same.
+
+    Examples
+    --------
+    >>> method_of("mlp (NASLib)", "own")[:2]
+    ('mlp', 'one-hot')
+    >>> method_of("rf", "zcp+graf")
+    ('rf', 'zcp+graf', '')
+    """
+    for method in _facts()["method"]:
+        if method["published"] == [predictor, encoding]:
+            return *method["here"], method.get("differs", "")
+    return predictor, encoding, ""
+
+
+def _encodings(table: str, encoding: str) -> Iterator[frozenset[str]]:
+    """The parts of an encoding as the authors had them, if they had them otherwise; as they are."""
+    parts = parts_of(encoding)
+    for rule in _facts()["part"]:
+        if table in rule["tables"] and rule["published"] in parts:
+            yield parts - {rule["published"]} | {rule["here"]}
+    yield parts
 
 
 def _places(table: str, target: str) -> Iterator[tuple[str, str]]:
@@ -196,25 +288,22 @@ def _facts() -> dict[str, list[dict[str, Any]]]:
     return tomllib.loads(data_path("published.toml").read_text(encoding="utf-8"))
 
 
-def _summary_of(figure: Mapping[str, Any], taus: pd.Series, statistic: str) -> _Ours:
+def _summary_of(
+    figure: Mapping[str, Any], values: pd.Series, statistic: str, differs: str
+) -> _Ours:
+    """Our statistic over as many seeds as the figure has, and why it is not judged, if so."""
     if not pd.isna(figure["n_splits"]):
-        taus = taus.head(int(figure["n_splits"]))
-    value, n = float(taus.agg(statistic)), len(taus)
+        values = values.head(int(figure["n_splits"]))
+    value, n = float(values.agg(statistic)), len(values)
+    reasons = [f"another implementation: {differs}"] if differs else []
     if any(figure["table"] == other["table"] for other in _facts()["other_networks"]):
-        return _Ours(value, n=n, reason="other networks than the authors': only the order is")
-    if n < 2:
-        return _Ours(value, n=n, reason="one seed only, which has no spread")
-    error = float(taus.std(ddof=1)) / math.sqrt(n)
+        reasons.insert(0, "other networks than the authors': only the order is")
+    elif n < 2:
+        reasons.append("one seed only, which has no spread")
+    if reasons:
+        return _Ours(value, n=n, reason="; ".join(reasons))
+    error = float(values.std(ddof=1)) / math.sqrt(n)
     return _Ours(value, error * (MEDIAN_ERROR if statistic == "median" else 1.0), n)
-
-
-def _cannot_be_computed(figure: Mapping[str, Any]) -> str:
-    """Why no fit of ours can be that of the authors: the data that they had are not published."""
-    for rule in _facts()["barred"]:
-        is_meant = figure["table"] == rule["table"] and figure["target"] not in rule.get("but", ())
-        if is_meant and rule["part"] in parts_of(figure["encoding"]):
-            return rule["reason"]
-    return ""
 
 
 def claim_of(checked: pd.DataFrame) -> dict[str, Any]:
@@ -258,7 +347,7 @@ def claim_of(checked: pd.DataFrame) -> dict[str, Any]:
     (source,) = sources
     tested = checked[checked["verdict"] != UNTESTED].reset_index(drop=True)
     untested = checked[checked["verdict"] == UNTESTED]
-    left = [f"{len(rows)} {why}" for why, rows in untested.groupby("reason", sort=False)]
+    left = [f"{len(rows)} ({why})" for why, rows in untested.groupby("reason", sort=False)]
     if tested.empty:
         return source | {"reason": f"Not tested: {'; '.join(left)}."}
     if tested["half_width"].nunique() > 1 or tested["statistic"].nunique() > 1:
@@ -284,8 +373,27 @@ def _names_of(rows: pd.DataFrame) -> list[str]:
     """Names of figures by the columns in which they differ, and the train size."""
     columns = ("table", "target", "encoding", "predictor")
     parts = [rows[c] + ", " for c in columns if rows[c].nunique() > 1]
-    sizes = rows["train_size"].map("N={:,}".format)
+    sizes = [of_size(row) for row in rows.to_dict("records")]
     return [str(name) for name in sum(parts, start=pd.Series("", rows.index)) + sizes]
+
+
+def of_size(figure: Mapping[str, Any]) -> str:
+    """Say of how many training networks, or after how many evaluations, a figure is.
+
+    Parameters
+    ----------
+    figure : mapping
+        A row of `graf_utils.published.published`.
+
+    Returns
+    -------
+    str
+        Such as ``"N=1,024"`` or ``"500 evaluations"``; what its statistic says where it is neither.
+    """
+    asked = _asked(figure)
+    if asked is None:
+        return str(figure["statistic"])
+    return f"{asked.size:,} evaluations" if asked.measure == "error" else f"N={asked.size:,}"
 
 
 # --- what a table shows ---------------------------------------------------------------------------
@@ -346,17 +454,21 @@ def orders(checked: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         One row per table, `where`, target, train size and statistic with two figures of ours or
         more: `compared` (figures), `order_tau` (NaN where all published ones are equal), `first`
-        and `our_first` (the highest, as ``predictor on encoding``), and `winner_agrees`: ours is
-        first among theirs too, or so near it that the figures, by `half_width`, may tie.
+        and `our_first` (the best: the highest τ or the lowest error, as ``predictor on encoding``
+        of the figures), and `winner_agrees`: ours is first among theirs too, or so near it that the
+        figures, by `half_width`, may tie.
     """
     rows = []
     both = checked[checked["ours"].notna()].reset_index(drop=True)
-    for key, part in both.groupby(list(_ORDER), sort=False):
+    for key, part in both.groupby(list(_ORDER), sort=False, dropna=False):
         if len(part) < 2:
             continue
         name = part["predictor"] + " on " + part["encoding"]
-        first, ours = name[part["value"].idxmax()], name[part["ours"].idxmax()]
-        high, low = part["value"] + part["half_width"], part["value"] - part["half_width"]
+        asked = _asked(part.iloc[0])
+        sign = 1 if asked is None or MEASURES[asked.measure] else -1
+        theirs, of_ours = sign * part["value"], sign * part["ours"]
+        first, ours = name[theirs.idxmax()], name[of_ours.idxmax()]
+        high, low = theirs + part["half_width"], theirs - part["half_width"]
         best = high >= low.max()  # a tie, as far as the figures can be read, has several firsts
         row = dict(zip(_ORDER, key, strict=True))
         row |= {"compared": len(part), "order_tau": kendall_tau(part["ours"], part["value"])}

@@ -2,7 +2,8 @@
 
 ``data/published.csv`` is the one place where a figure of the paper stands: chapters, tests and
 benchmarks ask `published` for it. `paper_results` reads the committed fits of the paper's protocol
-as one frame; `graf_utils.figures` compares the two.
+as one frame, `search_results` the ends of the committed searches, `our_results` all that can stand
+beside a figure; `graf_utils.figures` compares the two.
 """
 
 from __future__ import annotations
@@ -27,8 +28,10 @@ __all__ = [
     "KINDS",
     "PAPER",
     "RESULTS",
+    "our_results",
     "paper_results",
     "published",
+    "search_results",
     "source_link",
 ]
 
@@ -57,6 +60,9 @@ RESULTS = (
     "paper_nb201", "paper_tasks", "paper_tables", "brpnas_nb201", "brpnas_tasks", "flow_ta_gates",
 )  # fmt: skip
 """Files of ``data/results`` with fits of the paper's protocol; a missing one is left out."""
+
+_ZOO, _SEARCHES = "zoo", "bo_search"
+_SEARCHED = "search"  # what the published figures of searches call their target
 
 _TEXTS = ("table", "target", "encoding", "predictor", "statistic", "where", "kind", "source")
 _NUMBERS = ("value", "std", "n_splits", "train_size")
@@ -189,12 +195,10 @@ def paper_results(names: str | Iterable[str] = RESULTS) -> pd.DataFrame:
     """
     frames = []
     for name in _checks.names("names", names):
-        try:
-            frame = pd.read_parquet(data_path("results", f"{name}.parquet"))
-        except DataError:
-            continue
-        _checks.numeric_columns(f"{name}.parquet", frame, ["kendall_tau", "train_size"])
-        frames.append(frame.reindex(columns=[*FIT, *_MEASURED]))
+        frame = _stored(name)
+        if frame is not None:
+            _checks.numeric_columns(f"{name}.parquet", frame, ["kendall_tau", "train_size"])
+            frames.append(frame.reindex(columns=[*FIT, *_MEASURED]))
     if not frames:
         raise ValueError(
             f"names={_checks.short(names)}: none of these files is in data/results. Known are "
@@ -203,6 +207,62 @@ def paper_results(names: str | Iterable[str] = RESULTS) -> pd.DataFrame:
     fits = pd.concat(frames, ignore_index=True)
     fits = fits[fits["source"] == "paper"].drop_duplicates(list(FIT))
     return fits.sort_values(list(FIT), kind="stable", ignore_index=True)
+
+
+def search_results() -> pd.DataFrame:
+    """Return how our committed searches by Bayesian optimisation ended, one row per run.
+
+    Returns
+    -------
+    DataFrame
+        The columns `graf_utils.evaluation.FIT`, where `target` is ``"search"``, `train_size` the
+        number of evaluations and `data_seed` the seed of the run; `error` (validation error in
+        percent of the best network found) and `cpu_seconds`. No rows without the file.
+
+    Raises
+    ------
+    ValueError
+        The file lacks a column.
+    """
+    columns = [*FIT, "error", "cpu_seconds"]
+    runs = _stored(_SEARCHES)
+    if runs is None:
+        return pd.DataFrame(columns=columns)
+    _checks.numeric_columns(f"{_SEARCHES}.parquet", runs, ["evaluation", "best", "seed"])
+    names = {"evaluation": "train_size", "seed": "data_seed"}
+    keys = ["table", "source", "encoding", "predictor", "seed"]
+    ends = runs.loc[runs.groupby(keys)["evaluation"].idxmax()].rename(columns=names)
+    ends = ends.assign(target=_SEARCHED, error=100 - ends["best"])
+    return ends[columns].reset_index(drop=True)
+
+
+def our_results() -> pd.DataFrame:
+    """Return all of our committed results that can stand beside a published figure.
+
+    Returns
+    -------
+    DataFrame
+        The fits of `paper_results`; those of the predictor zoo, whose protocol is another (200 test
+        networks, its own train sizes); and `search_results`. A fit has no `error`, a search no
+        `kendall_tau`.
+
+    Raises
+    ------
+    ValueError
+        A file lacks a column.
+    """
+    frames = [paper_results(), search_results()]
+    if _stored(_ZOO) is not None:
+        frames.append(paper_results(_ZOO))
+    return pd.concat([frame for frame in frames if len(frame)], ignore_index=True)
+
+
+def _stored(name: str) -> pd.DataFrame | None:
+    """A file of our results, if it is there."""
+    try:
+        return pd.read_parquet(data_path("results", f"{name}.parquet"))
+    except DataError:
+        return None
 
 
 def half_width(value: str, precision: str) -> float:

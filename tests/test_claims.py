@@ -255,6 +255,23 @@ def test_each_figure_has_its_own_standard_error():
         check("x", "two", standard_error={"a": 0.1}, **options)
 
 
+@pytest.mark.parametrize(
+    ("paper", "least"),
+    [(0.845, 0.845), (-0.845, 0.845), ({"a": 0.1, "b": -30.0}, 30.0), (0.0, 1.0), (1e-9, 1e-9)],
+)
+def test_a_tolerance_as_wide_as_the_figures_is_refused(paper, least):
+    """At its limit it would be met by nothing at all, and by twice as much."""
+    for argument, limit in (("tolerance", least), ("precision", 2 * least)):
+        for width in (limit, 1e9):
+            with pytest.raises(ValueError, match=f"'x': {argument}=.*too wide.*Pass less than"):
+                check("x", "y", **SOURCE, paper=paper, ours=paper, **{argument: width})
+        below = {argument: 0.999 * limit}
+        assert check("x", "y", **SOURCE, paper=paper, ours=paper, **below).verdict == HOLDS
+        if isinstance(paper, float) and paper:
+            for far in (0.0, 2 * paper):
+                assert check("x", "y", **SOURCE, paper=paper, ours=far, **below).verdict == FAILS
+
+
 def test_what_cannot_be_tested_needs_a_reason():
     claim = check("x", "on a GPU", **SOURCE, reason="no GPU here")
     assert claim.verdict == UNTESTED

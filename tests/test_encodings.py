@@ -35,6 +35,7 @@ def test_widths_and_names(table):
         "one-hot": 30,
         "op-count": 5,
         "path": 155,
+        "path-authors": 155,
         "params": 1,
         "flops": 1,
         "flow": 64,
@@ -222,16 +223,22 @@ def test_one_hot_of_codes_is_the_codes():
         space = get_space(name)
         codes = space.sample(50, random_state=0)
         frame = encode(Table("t", "test", space, codes, {"y": np.arange(50.0)}), "one-hot")
-        places = space.position_names()
-        assert list(frame) == [f"{place}={op}" for place in places for op in space.operations]
-        first = 1 if name == "tnb101-macro" else 0  # chains: 1 to 4, and -1 where they have ended
-        ids = np.arange(first, first + len(space.operations))
+        places, ops, ids = (
+            space.position_names(),
+            space.operations,
+            np.arange(len(space.operations)),
+        )
+        if (
+            name == "tnb101-macro"
+        ):  # chains: 1 to 4, and -1 where they have ended, as by the authors
+            ops, ids = ("absent", *ops), np.array([-1, 1, 2, 3, 4])
+        assert list(frame) == [f"{place}={op}" for place in places for op in ops]
         expected = (codes[:, :, None] == ids).reshape(50, -1)
         np.testing.assert_array_equal(frame, expected)
 
 
 def test_one_hot_has_no_column_more():
-    widths = {"nb201": 30, "nb101": 36, "darts": 196, "tnb101-micro": 24, "tnb101-macro": 24}
+    widths = {"nb201": 30, "nb101": 36, "darts": 196, "tnb101-micro": 24, "tnb101-macro": 30}
     for name, width in widths.items():
         space = get_space(name)
         table = Table("t", "test", space, space.sample(3, random_state=0), {"y": np.zeros(3)})
@@ -243,6 +250,20 @@ def test_one_hot_tells_all_cells_apart():
     frame = encode(Table("t", "test", SPACE, codes, {"y": np.zeros(len(codes))}), "one-hot")
     assert (frame.sum(axis=1) == 6).all()
     assert len(np.unique(frame, axis=0)) == len(codes)
+
+
+def test_the_paths_of_the_authors_have_two_edges_exchanged():
+    """Their routes as positions of the tuple, written out; in other spaces nothing changes."""
+    codes = SPACE.sample(60, random_state=1)
+    frame = encode(Table("t", "test", SPACE, codes, {"y": np.zeros(60)}), "path-authors")
+    for row, code in enumerate(codes.tolist()):
+        ops = [SPACE.operations[op] for op in code]
+        routes = ([3], [0, 4], [1, 5], [0, 2, 5])
+        expected = {f"path[{','.join(ops[edge] for edge in route)}]" for route in routes}
+        assert set(frame.columns[frame.loc[row] == 1]) == expected
+    micro = get_space("tnb101-micro")
+    other = Table("t", "test", micro, micro.sample(20, random_state=1), {"y": np.zeros(20)})
+    pd.testing.assert_frame_equal(encode(other, "path-authors"), encode(other, "path"))
 
 
 # --- a path encoding that is too large ------------------------------------------------------------

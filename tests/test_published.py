@@ -4,24 +4,32 @@ import csv
 import json
 import re
 from collections import Counter
-from math import sqrt
+from fractions import Fraction
+from math import comb, sqrt
 from pathlib import Path
 from statistics import mean, median, stdev
 
+import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import kendalltau
 
+from graf_utils import figures as figures_module
 from graf_utils import published as module
 from graf_utils.claims import KINDS as CLAIM_KINDS
 from graf_utils.claims import check
+from graf_utils.datasets import load_table
+from graf_utils.encodings import ENCODINGS
+from graf_utils.evaluation import FIT, evaluate
 from graf_utils.figures import (
     check_table,
     claim_of,
+    of_size,
     orders,
     outside,
     summarise_checks,
 )
+from graf_utils.predictors.zoo import ZOO
 from graf_utils.published import (
     BLOG,
     CODE,
@@ -29,8 +37,10 @@ from graf_utils.published import (
     KINDS,
     PAPER,
     half_width,
+    our_results,
     paper_results,
     published,
+    search_results,
     source_link,
 )
 from graf_utils.registry import DataError, data_path
@@ -189,6 +199,40 @@ def test_our_fits_are_read_together_and_a_missing_file_is_left_out():
         paper_results("no_such_file")
 
 
+def test_a_search_is_told_by_its_last_evaluation():
+    runs = pd.read_parquet(data_path("results", "bo_search.parquet"))
+    expected = {}
+    for row in runs.to_dict("records"):
+        key = (row["table"], row["encoding"], row["predictor"], row["seed"])
+        if row["evaluation"] >= expected.get(key, (0, 0))[0]:
+            expected[key] = (row["evaluation"], 100 - row["best"])
+    ends = search_results()
+    assert set(ends["target"]) == {"search"}
+    keys = ["table", "encoding", "predictor", "data_seed"]
+    ours = ends.set_index(keys)[["train_size", "error"]].apply(tuple, axis=1).to_dict()
+    assert ours == expected
+
+
+def test_all_that_can_stand_beside_a_figure_is_read_once(monkeypatch):
+    everything = our_results()
+    zoo = pd.read_parquet(data_path("results", "zoo.parquet"))
+    parts = len(paper_results()), len(zoo), len(search_results())
+    assert len(everything) == sum(parts)
+    assert not everything.duplicated(list(FIT)).any()
+    assert everything["kendall_tau"].notna().sum() == parts[0] + parts[1]
+    assert everything["error"].notna().sum() == parts[2]
+    read = pd.read_parquet
+
+    def without(path, **options):
+        if Path(path).stem in ("zoo", "bo_search"):
+            raise DataError("not there")
+        return read(path, **options)
+
+    monkeypatch.setattr(pd, "read_parquet", without)
+    assert len(search_results()) == 0
+    assert len(our_results()) == parts[0]
+
+
 # --- a whole table at once ------------------------------------------------------------------------
 
 
@@ -266,8 +310,8 @@ def test_a_fit_without_a_tau_is_none():
         ({"train_size": 128}, {}, "not computed yet"),
         ({"predictor": "xgb"}, {}, "not computed yet"),
         ({"statistic": "mean kendall_tau on 200 test networks"}, {}, "not computed yet"),
-        ({"statistic": "mean seconds of a fit"}, {}, "not a rank correlation"),
-        ({"train_size": pd.NA}, {}, "not a rank correlation"),
+        ({"statistic": "mean seconds of a fit"}, {}, "neither a rank correlation"),
+        ({"train_size": pd.NA}, {}, "neither a rank correlation"),
         ({"n_splits": 1}, {}, "one seed only"),
         ({"table": "nb201-cifar100"}, {"table": "nb201-cifar100"}, "1,386 of the cells"),
         ({"table": "tnb101-micro"}, {"table": "tnb101-micro"}, "proxies of this task"),
@@ -295,6 +339,17 @@ def test_a_figure_on_so_many_test_networks_is_compared_with_fits_tested_on_as_ma
     both = pd.concat([fits(), fits({7: 0.4, 8: 0.5}, n_test=1_000)])
     asked = figures(statistic="mean kendall_tau on 1,000 test networks")
     assert only(check_table(asked, both))["ours"] == pytest.approx(0.45)
+
+
+def test_paths_are_compared_as_the_authors_had_them_if_there_are_such():
+    asked = figures(table="nb201-cifar10", encoding="one-hot+path")
+    right = fits({42: 0.7, 43: 0.8}, table="nb201-cifar10", encoding="path+one-hot")
+    theirs = fits({42: 0.1, 43: 0.2}, table="nb201-cifar10", encoding="one-hot+path-authors")
+    assert only(check_table(asked, right))["ours"] == pytest.approx(0.75)
+    assert only(check_table(asked, pd.concat([right, theirs])))["ours"] == pytest.approx(0.15)
+    micro = figures(table="tnb101-micro", encoding="one-hot+path")
+    both = pd.concat([right, theirs]).assign(table="tnb101-micro")
+    assert only(check_table(micro, both))["ours"] == pytest.approx(0.75)
 
 
 def test_a_table_is_found_under_our_name_for_it():
@@ -372,6 +427,78 @@ def test_other_networks_are_compared_by_order_only():
     assert row["order_tau"] == 1
 
 
+def test_another_implementation_is_shown_and_ordered_but_never_judged():
+    names = ["rf (NASLib)", "lgb (NASLib)", "mlp (NASLib)"]
+    ours = {"rf": 0.5, "lightgbm": 0.6, "mlp": 0.4}
+    results = [
+        fits({42: tau, 43: tau}, predictor=p, encoding="one-hot", n_test=200)
+        for p, tau in ours.items()
+    ]
+    results.append(fits({42: 0.9, 43: 0.9}, predictor="rf", encoding="path", n_test=200))
+    statistic = "mean kendall_tau on 200 test networks"
+    asked = figures(predictor=names, encoding="own", statistic=statistic, value=[0.5, 0.6, 0.7])
+    checked = check_table(asked, pd.concat(results))
+    assert set(checked["verdict"]) == {UNTESTED}  # though the first two are met to the digit
+    assert checked["ours"].tolist() == pytest.approx([0.5, 0.6, 0.4])
+    assert checked["reason"].str.startswith("another implementation: ").all()
+    row = only(orders(checked))
+    assert (row["compared"], row["first"]) == (3, "mlp (NASLib) on own")
+    assert row["our_first"] == "lgb (NASLib) on own"
+    assert row["order_tau"] == pytest.approx(-1 / 3)
+    other = check_table(asked, pd.concat(results).assign(n_test=100))
+    assert set(other["reason"]) == {"not computed yet"}
+    own = figures(predictor="rf (NASLib)", encoding="graf")  # a rule is about the pair
+    assert only(check_table(own, pd.concat(results)))["reason"] == "not computed yet"
+
+
+SEARCH = {"target": "search", "train_size": pd.NA, "encoding": "none"}
+
+
+def searches(errors, **changes):
+    row = {"table": "t", "source": "paper", "target": "search", "encoding": "none"}
+    row |= {"predictor": "random", "train_size": 500}
+    columns = {"data_seed": list(errors), "error": list(errors.values())}
+    return pd.DataFrame(row | changes | columns)
+
+
+def test_an_error_after_so_many_evaluations_is_compared_with_our_runs():
+    errors = {0: 8.8, 1: 8.6, 2: 9.1}
+    of_ours, wide = mean(errors.values()), 0.001 + 1.96 * stdev(errors.values()) / sqrt(3)
+    for gap, verdict in ((0.99 * wide, "holds"), (1.01 * wide, "fails")):
+        asked = figures(
+            **SEARCH,
+            predictor="random search",
+            statistic="mean error in % after 500 evaluations",
+            value=of_ours + gap,
+        )
+        row = only(check_table(asked, pd.concat([fits(), searches(errors)])))
+        assert (row["verdict"], row["n"]) == (verdict, 3)
+        assert row["difference"] == pytest.approx(-gap)
+        assert of_size(row) == "500 evaluations"
+    assert claim_of(check_table(asked, searches(errors)))["paper"].keys() == {"500 evaluations"}
+    fewer = asked.assign(statistic="mean error in % after 400 evaluations")
+    assert only(check_table(fewer, searches(errors)))["reason"] == "not computed yet"
+    timed = asked.assign(statistic="mean error in % after 300,000 s")
+    assert "has no seconds" in only(check_table(timed, searches(errors)))["reason"]
+    assert of_size(only(timed)) == "mean error in % after 300,000 s"
+    with pytest.raises(ValueError, match="two fits of one data seed"):
+        check_table(asked, pd.concat([searches(errors), searches(errors)]))
+
+
+def test_of_errors_the_lowest_is_first():
+    runs = [searches({0: 9.0, 1: 9.1}), searches({0: 8.6, 1: 8.7}, predictor="rf")]
+    asked = figures(
+        **SEARCH,
+        predictor=["random search", "rf"],
+        statistic="mean error in % after 500 evaluations",
+        value=[8.9, 8.5],
+    )
+    row = only(orders(check_table(asked, pd.concat(runs))))
+    assert (row["first"], row["our_first"], row["order_tau"]) == ("rf on none", "rf on none", 1)
+    turned = only(orders(check_table(asked.assign(value=[8.5, 8.9]), pd.concat(runs))))
+    assert (turned["first"], turned["winner_agrees"]) == ("random search on none", False)
+
+
 def test_nothing_computed_is_a_summary_too():
     row = only(summarise_checks(check_table(figures(), fits(table="other"))))
     assert (row["computed"], row["untested"], row["orders"]) == (0, 1, 0)
@@ -408,7 +535,7 @@ def test_figures_of_one_source_make_one_claim():
     assert claim.paper == "one-hot, N=32: 0.300; graf, N=32: 0.500"
     assert (claim.kind, claim.link, claim.where) == ("figure", "https://example.org", "a figure")
     assert claim.missed == "one-hot, N=32 by 0.050"
-    assert "1 not computed yet" in claim.reason
+    assert "Not tested: 1 (not computed yet)." in claim.reason
     assert claim.reason.count("2 of 50 splits so far.") == 1
     alone = claim_of(checked[checked["encoding"] == "zcp"])
     assert check("x", "One.", **alone).verdict == UNTESTED
@@ -458,6 +585,107 @@ def test_our_fits_meet_the_stored_results_and_our_own_earlier_run():
     assert same_splits.sum() > 60
     assert again.loc[same_splits, "difference"].abs().max() < 0.001
     assert (again.loc[~same_splits, "verdict"] == "fails").mean() < 0.1  # 5 % are due by chance
+
+
+def test_the_comparison_of_naslib_is_shown_in_order_and_never_judged():
+    """All 209 figures are of NAS-Bench-101, of which our networks are others."""
+    asked = published("nb101", kind="figure")
+    asked = asked[asked["statistic"].str.endswith("200 test networks")]
+    checked = check_table(asked, our_results())
+    assert (len(checked), set(checked["verdict"])) == (209, {UNTESTED})
+    shown = checked[checked["ours"].notna()]
+    assert shown["reason"].str.startswith("other networks").all()
+    assert set(shown["encoding"]) == {"own"}  # of these networks there are no thirteen proxies
+    zoo = pd.read_parquet(data_path("results", "zoo.parquet"))
+    forest = zoo[(zoo["table"] == "nb101") & (zoo["predictor"] == "rf")]
+    forest = forest[forest["encoding"] == "one-hot"].groupby("train_size")["kendall_tau"].mean()
+    ours = shown[shown["predictor"] == "rf (NASLib)"].set_index("train_size")["ours"]
+    assert ours.to_dict() == pytest.approx(forest.to_dict())
+    assert len(orders(checked)) == 11
+
+
+def test_every_rule_is_about_a_figure_and_names_what_there_is():
+    facts, records = figures_module._facts(), published().to_dict("records")
+    known = {"table", "target", "predictor", "encoding", "train_size", "part", "unit", "but"}
+    for name, words in (("barred", "reason"), ("explained", "words")):
+        for rule in facts[name]:
+            assert set(rule) <= known | {words}, rule
+            assert len(rule[words].split()) >= 4, rule
+            assert any(figures_module._is_about(rule, figure) for figure in records), rule
+    pairs = {(figure["predictor"], figure["encoding"]) for figure in records}
+    for method in facts["method"]:
+        predictor, encoding = method["here"]
+        assert tuple(method["published"]) in pairs
+        assert predictor in {*ZOO, "random"}
+        assert encoding in {*ENCODINGS, "none"}
+        assert method.get("differs") != ""
+    rivals = {pair for pair in pairs if pair[0].endswith("(NASLib)")}
+    told = {tuple(method["published"]) for method in facts["method"]}
+    barred = {rule.get("predictor") for rule in facts["barred"]}
+    assert {predictor for predictor, _ in rivals - told} <= barred
+
+
+def best_of(y, n):
+    """Mean and standard deviation of the best of n different networks, counted out."""
+    ranked = sorted(y, reverse=True)
+    left = np.arange(len(y) - 1, n - 2, -1)  # networks below the k-th best
+    ways = [comb(int(m), n - 1) for m in left]
+    chances = np.array([Fraction(way, comb(len(y), n)) for way in ways], dtype=float)
+    best = np.array(ranked[: len(left)])
+    mean_best = (chances * best).sum()
+    return mean_best, sqrt((chances * best**2).sum() - mean_best**2)
+
+
+def test_how_far_the_published_random_search_is_from_500_networks(paper_dir):
+    """What published.toml says of it; random search needs no run of ours."""
+    for table, published_error, near in (
+        ("nb201-cifar10", 8.855, True),
+        ("nb201-imagenet16-120", 53.773, False),
+    ):
+        assert (
+            published_error
+            in published(table, "search", predictor="random search")["value"].tolist()
+        )
+        y = load_table(table, source="paper").target("accuracy")
+        expected, spread = best_of(y, 500)
+        error = spread / sqrt(50)
+        assert (abs(100 - expected - published_error) < 1.96 * error + 0.01) == near
+        runs = search_results().query("table == @table and predictor == 'random'")["error"]
+        assert abs(runs.mean() - 100 + expected) < 3 * spread / sqrt(len(runs))
+        if not near:
+            assert (round(100 - expected, 2), round(error, 2)) == (53.33, 0.05)
+            assert 100 - best_of(y, 180)[0] < published_error < 100 - best_of(y, 160)[0]
+
+
+def test_the_published_one_hot_of_chains_has_a_column_for_a_missing_layer(paper_dir):
+    """PAPER-FIGURES: six layers, padded by 0. Without the padding the same fits are .024 lower."""
+    table = load_table("tnb101-macro", source="paper")
+    asked = published("tnb101-macro", "class_scene", encoding="one-hot")
+    settings = (table, "class_scene"), ("rf", 1000, range(42, 47))
+    fits = evaluate(*settings[0], "one-hot", *settings[1], progress=False)
+    row = only(check_table(asked, fits))
+    assert (set(fits["n_features"]), row["n"], row["verdict"]) == ({30}, 5, "holds")
+    absent = [name for name in ENCODINGS["one-hot"](table) if name.endswith("=absent")]
+    assert len(absent) == 6
+    bare = ENCODINGS["one-hot"](table).drop(columns=absent)
+    fits = evaluate(*settings[0], {"one-hot": bare}, *settings[1], progress=False)
+    row = only(check_table(asked, fits))
+    assert (set(fits["n_features"]), row["verdict"]) == ({24}, "fails")
+    assert row["difference"] < -0.015
+
+
+def test_published_path_encodings_have_two_edges_exchanged(paper_dir):
+    """Four splits are enough to tell; all twenty are in the results."""
+    table = load_table("nb201-cifar10", source="paper")
+    asked = published("nb201-cifar10", "accuracy", "stored", encoding="one-hot+path")
+    asked = asked[asked["train_size"] == 1024].assign(n_splits=4)
+    names = {"one-hot+path": "one-hot+path-authors"}
+    fits = evaluate(table, "accuracy", names, "rf", 1024, range(42, 46), progress=False)
+    assert only(check_table(asked, fits))["verdict"] == "holds"
+    right = paper_results().query("table == 'nb201-cifar10' and encoding == 'one-hot+path'")
+    row = only(check_table(asked.assign(n_splits=20), right))
+    assert (row["verdict"], row["n"]) == ("fails", 20)
+    assert row["difference"] > 0.005
 
 
 # --- what the book says of sources ----------------------------------------------------------------

@@ -117,7 +117,9 @@ def test_the_board_begins_with_all_published_figures(tmp_path, monkeypatch):
     for chapter in CHAPTERS:
         Ledger(chapter, tmp_path)
     (counts, failed, untested, *_), names = shown(tmp_path, monkeypatch)
-    rows = [row for row in published().to_dict("records") if "kendall_tau" in row["statistic"]]
+    kinds = ("kendall_tau", "error in %")
+    rows = published().to_dict("records")
+    rows = [row for row in rows if any(kind in row["statistic"] for kind in kinds)]
     rows = [row for row in rows if row["kind"] in ("stored", "figure", "statement")]
     total = names["total"]
     assert total["figures"] == len(rows) >= 678
@@ -135,7 +137,7 @@ def test_figures_outside_stand_worst_first_with_their_source_and_escaped():
         "table": "<t>", "target": "<b>", "predictor": "<p>", "encoding": "<e>", "train_size": 1024,
         "where": "<w>", "kind": "figure", "source_link": "https://example.org/a", "value": 0.5,
         "ours": 0.4, "difference": -0.1, "tolerance": 0.01, "n": 50, "verdict": "fails",
-        "reason": "<r>",
+        "reason": "<r>", "statistic": "mean kendall_tau",
     }  # fmt: skip
     failed = pd.DataFrame([row | {"ours": 0.01 * i} for i in range(25)])
     page = figures_html(failed, shown=20)
@@ -147,6 +149,8 @@ def test_figures_outside_stand_worst_first_with_their_source_and_escaped():
     assert "&lt;t&gt;, &lt;b&gt;: &lt;p&gt; on &lt;e&gt;, N=1,024" in page
     assert "−0.100, tolerance 0.010; 50 seeds" in page
     assert "<br>&lt;r&gt;</small>" in page
+    search = {"train_size": pd.NA, "statistic": "mean error in % after 500 evaluations"}
+    assert "&lt;e&gt;, 500 evaluations<br>" in figures_html(pd.DataFrame([row | search]))
     left = untested_html(failed.assign(verdict="cannot be tested here"))
     assert untested_html(failed) == "<p>None.</p>"
     assert "25</td>" in left

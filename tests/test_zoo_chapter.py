@@ -56,7 +56,6 @@ def run(patch, results, published):
     said = listen(patch)
     patch.setattr(pd, "read_parquet", lambda path: results.copy())
     patch.setattr("graf_utils.published.published", lambda *args, **options: published.copy())
-    patch.setattr("graf_utils.registry.data_path", lambda *parts: parts)
     names = run_cells(NOTEBOOK, lambda cell: cell["id"] in SKIPPED)
     return "\n".join(said), names
 
@@ -102,6 +101,50 @@ def test_published_figures_stand_beside_their_partners(monkeypatch):
     # theirs: rf, bayes, gcn; ours: gcn, rf, bayes
     assert "the 3 predictors that have a partner agrees with a Spearman ρ of -0.50" in said
     assert "the best published figure is 0.500 (seminas (NASLib)), on theirs" in said
+
+
+def claims_of(patch, results, published):
+    _, names = run(patch, results, published)
+    return {claim.id: claim for claim in names["page"].ledger.claims}
+
+
+def paper_rows(results, predictor, taus, seconds):
+    """The made-up forest of the results as one of the paper's predictors, on ZCP + GRAF."""
+    rows = results[(results["predictor"] == "rf") & (results["table"] == "nb201-cifar10")]
+    new = {"encoding": "zcp+graf", "predictor": predictor, "cpu_seconds": seconds}
+    sizes = dict(zip(SIZES, taus, strict=True))
+    return rows.assign(kendall_tau=rows["train_size"].map(sizes), **new)
+
+
+def test_the_claim_of_the_abstract_is_counted(monkeypatch):
+    """Two existing predictors, on one-hot: τ .4 to .6 in .01 s, .1 to .3 in .02 s."""
+    results = made_up().replace({"encoding": {"graf": "one-hot"}}).query("predictor != 'rf'")
+    forest = made_up(["rf"])
+    good = paper_rows(forest, "rf", (0.5, 0.6, 0.7), 0.005)
+    mixed = paper_rows(forest, "xgb", (0.2, 0.6, 0.7), 0.015)
+    found = claims_of(monkeypatch, pd.concat([results, good]), PUBLISHED)
+    assert [found[f"zoo-{id}"].verdict for id in ("outperforms", "cost")] == ["holds", "holds"]
+    assert found["zoo-cost"].ours.startswith("rf, N=5: 0.500")
+    assert found["zoo-cost"].reason.endswith("Strongest here: ridge.")
+    both = claims_of(monkeypatch, pd.concat([results, good, mixed]), PUBLISHED)
+    assert both["zoo-outperforms"].missed == "xgb, N=5"  # above one of two is not most
+    assert both["zoo-outperforms"].verdict == "holds in part"
+    alone = claims_of(monkeypatch, pd.concat([results, mixed]), PUBLISHED)
+    assert alone["zoo-cost"].verdict == "fails"
+    for id in ("outperforms-there", "cost-there"):  # no figures of ZCP + GRAF in these
+        assert found[f"zoo-{id}"].verdict == "cannot be tested here"
+
+
+def test_the_claim_by_the_figures_of_the_authors(monkeypatch):
+    taus = figures(rf=0.4, gcn=0.5, mlp=0.7)
+    paper = taus.head(1).assign(predictor="xgb", encoding="zcp+graf", value=0.6)
+    cost = pd.concat([taus, paper]).assign(statistic="mean seconds of a fit", train_size=500)
+    cost["value"] = [0.2, 700.0, 500.0, 5.0]
+    found = claims_of(monkeypatch, made_up(), pd.concat([taus, paper, cost]))
+    assert found["zoo-outperforms-there"].ours == "xgb, N=121: 0.667"
+    assert found["zoo-cost-there"].ours == "xgb, N=121: 0.010"
+    assert found["zoo-cost-there"].verdict == found["zoo-outperforms-there"].verdict == "holds"
+    assert found["zoo-cost"].verdict == "cannot be tested here"
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from graf_utils.features.authors import authors_encoding, authors_order, graf_families
+from graf_utils.features.authors import (
+    authors_edges,
+    authors_encoding,
+    authors_one_hot,
+    authors_order,
+    graf_families,
+)
 from graf_utils.features.families import FAMILIES, OP_COUNT, Family
 from graf_utils.features.flow import STATISTICS, Flow, path_counts
 from graf_utils.features.graf import GRAF, subsets
@@ -18,7 +24,9 @@ __all__ = [
     "Family",
     "Flow",
     "as_families",
+    "authors_edges",
     "authors_encoding",
+    "authors_one_hot",
     "authors_order",
     "distinct_columns",
     "feature_family",
