@@ -49,6 +49,8 @@ class SearchSpace(ReadsArchitectures):
     """Names of the input nodes of a cell."""
     groups: Mapping[str, tuple[str, ...]] = {}
     """Named sets of operations that belong together, such as all convolutions."""
+    numbers: Mapping[str, Any] = {}
+    """Numbers on the edges or nodes of the graphs, by name (`GraphBatch`)."""
     fixed_wiring: bool = False
     """Whether all architectures have the same edges, so that only operations are chosen."""
 
@@ -187,7 +189,11 @@ class SearchSpace(ReadsArchitectures):
 
     def _explain(self, code: tuple[int, ...]) -> str:
         """The rule that a row of `_wrong` breaks, and the remedy."""
-        position = next(i for i, op in enumerate(code) if not 0 <= op < len(self.operations))
+        wrong = (i for i, op in enumerate(code) if not 0 <= op < len(self.operations))
+        return self._unknown(code, next(wrong))
+
+    def _unknown(self, code: tuple[int, ...], position: int) -> str:
+        """What is wrong with an entry that is no operation id, and the ids there are."""
         meanings = [f"{i} {op}" for i, op in enumerate(self.operations)]
         if len(meanings) > 20:
             meanings[20:] = ["…"]
@@ -315,6 +321,21 @@ class SearchSpace(ReadsArchitectures):
     def position_names(self) -> list[str]:
         """Return what each position of the code stands for, one name per position."""
         return [f"position {i}" for i in range(self.code_length)]
+
+    def entry(self, code: Sequence[int], position: int) -> Any:
+        """Return what one entry of a code stands for, for people.
+
+        Parameters
+        ----------
+        code : sequence of int of length `code_length`
+        position : int
+
+        Returns
+        -------
+        object
+            The entry itself, if a space has no word for it.
+        """
+        return code[position]
 
     def __repr__(self) -> str:
         name = type(self).__name__
