@@ -33,7 +33,8 @@ def path_encoding(batch: GraphBatch, inputs: Sequence[str] = ("",)) -> pd.DataFr
     DataFrame of shape (n_graphs, n_sequences)
         An indicator for each input and each sequence of operations as long as some path: 155 in
         NAS-Bench-201, where `none` counts as an operation like any other, and 364 in
-        NAS-Bench-101 (the empty sequence is a direct edge).
+        NAS-Bench-101 (the empty sequence is a direct edge). Where graphs end at different nodes,
+        there are sequences of every length.
 
     Raises
     ------
@@ -57,10 +58,10 @@ def path_encoding(batch: GraphBatch, inputs: Sequence[str] = ("",)) -> pd.DataFr
 
 
 def _ends(batch: GraphBatch) -> list[int]:
-    """The nodes at which graphs may end."""
+    """The nodes at which graphs may end: where ends differ all, whatever rows there are."""
     if batch.ends is None:
         return [batch.output]
-    return np.unique([*batch.ends.tolist(), batch.output]).tolist()
+    return [node for node in range(batch.n_nodes) if node not in batch.inputs]
 
 
 def _check_paths(batch: GraphBatch, n_labels: int) -> None:
@@ -76,19 +77,21 @@ def _check_paths(batch: GraphBatch, n_labels: int) -> None:
         n_columns += sum(n_labels ** (length - bool(batch.free)) for length in lengths)
     free = _memory.available()
     most = _MOST_BYTES if free is None else min(free, _MOST_BYTES)
-    size = f"{n_columns:,} columns, from {n_paths:,} paths, of {len(batch):,} rows: "
-    size += _memory.written(8 * n_columns * len(batch))
+    n_bytes = 8 * n_columns * len(batch)
+    size = (
+        f"encoding 'path' would have {n_columns:,} columns of {len(batch):,} rows, from "
+        f"{n_paths:,} paths: {_memory.written(n_bytes)}"
+    )
     if max(n_columns, n_paths) > _MOST_COLUMNS:
         raise ValueError(
-            f"encoding 'path' would have {size}; at most {_MOST_COLUMNS:,} columns and paths are "
-            f"made. Use 'graf', 'op-count' or 'one-hot' for this space."
+            f"{size}. At most {_MOST_COLUMNS:,} columns and as many paths are made. Use 'graf', "
+            "'op-count' or 'one-hot' for this space."
         )
-    if 8 * n_columns * len(batch) > most:
-        fit = int(most // (8 * n_columns))
+    if n_bytes > most:
         raise ValueError(
-            f"encoding 'path' would have {size}, of which {_memory.written(most)} can be had. "
-            f"Encode at most {fit:,} rows at once, such as table.subset(slice({fit})), or use "
-            "'graf', 'op-count' or 'one-hot'."
+            f"{size}, and {_memory.written(most)} can be had. Encode fewer rows at once, as with "
+            f"table.subset(slice({most // (8 * n_columns)})), or use 'graf', 'op-count' or "
+            "'one-hot'."
         )
 
 

@@ -16,6 +16,7 @@ TABLES = (
     "test_features",
     "test_own_space",
     "test_cell_spaces",
+    "test_spaces_large",
     "test_explain",
     "test_search",
     "test_search_bayesian",

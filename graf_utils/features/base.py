@@ -295,10 +295,12 @@ class GraphTransformer(TransformerMixin, BaseEstimator):
         most = _MAX_BYTES if free is None else min(free, _MAX_BYTES)
         if n_columns * n * dtype.itemsize > most:
             sizes = [_memory.written(n_columns * n * each) for each in (dtype.itemsize, 4)]
+            fit = max(int(most // (2 * n_columns * dtype.itemsize)), 1)
+            small = f" and chunk_size={fit}" if fit < min(n, self._chunk_size()) else ""
             raise ValueError(
                 f"{n_columns:,} features of {n:,} architectures take {sizes[0]} as {dtype}, and at "
                 f"most {_memory.written(most)} can be had here. Compute them in parts with "
-                f"transform_chunks, take dtype=np.float32 ({sizes[1]}), or ask for fewer of them."
+                f"transform_chunks{small}, take dtype=np.float32 ({sizes[1]}), or ask for fewer."
             )
 
     def _stored(self, values: NDArray[Any], what: str) -> NDArray[Any]:

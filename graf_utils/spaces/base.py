@@ -27,11 +27,53 @@ class SearchSpace(ReadsArchitectures):
     that takes architectures also takes what people have at hand: tuples, benchmark strings, an
     integer array or tensor, a pandas column of any of these.
 
-    A space of your own, if no `CellSpace`, sets `name`, `title`, `operations` and `code_length`,
-    and defines `graph_batch`, `enumerate`, `is_valid`, `_parse` (text to the tuple of a code; raise
-    a `ValueError` if there is no text form) and `_example` (a tuple to show in messages). Where
-    codes hold more than operation ids, it defines `_wrong` and `_explain` as well. Two spaces are
-    equal if they are of one class and all their attributes are equal.
+    Most spaces of your own are a `CellSpace`. Any other is a subclass of this class. It must have
+
+    ===================== ======================================================================
+    ``name``, ``title``   texts for messages
+    ``operations``        a tuple of names; an id is a position in it, plus ``first_id``
+    ``code_length``       how many numbers a code has
+    ``graph_batch``       from architectures to a `GraphBatch` for each of ``cells``, row by row
+    ``is_valid``          which architectures may be drawn
+    ``enumerate``         all codes; raise a ``ValueError`` if there are too many
+    ``_parse``            from text to the tuple of a code, or a ``ValueError``
+    ``_example``          one tuple, shown in messages
+    ===================== ======================================================================
+
+    and, where the defaults do not fit:
+
+    ===================== ======================================================================
+    ``sample``            if it cannot be listed: by default drawn from ``enumerate``
+    ``neighbours``        if a change is more than another operation id in one entry
+    ``_wrong, _explain``  if codes hold other numbers than operation ids, with ``code_dtype``
+    ``lengths``           if tuples differ in length; shorter codes are filled up with -1
+    ``position_names``    what the entries of a code are called, and ``entry`` what one stands for
+    ``cells``, ``inputs`` names of the cells of an architecture, and of the inputs of a cell
+    ``free``              labels of graphs that are no operations, such as an output
+    ``numbers``           names of the numbers in the graphs
+    ``groups``            sets of operations that belong together
+    ===================== ======================================================================
+
+    Two spaces are equal if they are of one class and all their attributes are equal.
+    `graf_utils.contract.check_space` tries all of this and says what is broken.
+
+    Examples
+    --------
+    >>> class Pair(SearchSpace):
+    ...     name, title, operations, code_length = "pair", "Pair", ("conv", "pool"), 2
+    ...     def _example(self):
+    ...         return (0, 1)
+    ...     def _parse(self, text):
+    ...         raise ValueError(f"{text!r} is no tuple of 0 and 1 such as (0, 1).")
+    ...     def enumerate(self):
+    ...         return self.to_codes([(0, 0), (0, 1), (1, 0), (1, 1)])
+    ...     def is_valid(self, architectures):
+    ...         return np.ones(len(self.to_codes(architectures)), dtype=bool)
+    ...     def graph_batch(self, architectures):
+    ...         codes = self.to_codes(architectures)
+    ...         return {"": GraphBatch(self.operations, 3, [(0, 1), (1, 2)], codes)}
+    >>> Pair().neighbours((0, 1)).tolist()
+    [[1, 1], [0, 0]]
     """
 
     name: str

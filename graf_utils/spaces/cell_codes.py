@@ -180,7 +180,8 @@ class CellCodes(SearchSpace):
         n, rng = self._check_n(n, most, f"architectures of {self.name}"), generator(random_state)
         if count > min(4 * n, _MAX_ENUMERATED):
             valid = self.is_valid if valid_only else None
-            codes = draw_cells(self.places, n, valid, replace, rng, self.code_dtype)
+            rounds = 200 if count > _MAX_ENUMERATED else 10
+            codes = draw_cells(self.places, n, valid, replace, rng, self.code_dtype, rounds)
             if len(codes) == n:
                 return codes
             if count > _MAX_ENUMERATED:

@@ -12,7 +12,7 @@ from graf_utils.spaces.places import Places
 
 __all__ = ["draw_cells"]
 
-_MIN_DRAWN, _MAX_ROUNDS = 1024, 200  # cells drawn at a time, and how many times at most
+_MIN_DRAWN = 1024  # cells drawn at a time
 
 
 def draw_cells(
@@ -22,6 +22,7 @@ def draw_cells(
     replace: bool,
     rng: np.random.Generator,
     dtype: np.dtype[Any],
+    rounds: int,
 ) -> NDArray[np.integer]:
     """Draw cells one by one; those that are invalid or drawn before are drawn again.
 
@@ -38,6 +39,8 @@ def draw_cells(
     rng : numpy Generator
     dtype : numpy dtype
         Of the codes.
+    rounds : int
+        How many times n cells, or 1024 if that is more, are drawn at most.
 
     Returns
     -------
@@ -45,7 +48,7 @@ def draw_cells(
         In the order drawn. Fewer rows if hardly any cell is valid and so many were not found.
     """
     codes = np.empty((0, places.depths[-1] * places.width), dtype=dtype)
-    for _ in range(_MAX_ROUNDS):
+    for _ in range(rounds):
         drawn = places.draw(max(n, _MIN_DRAWN), rng, dtype)
         if valid is not None:
             drawn = drawn[valid(drawn)]
