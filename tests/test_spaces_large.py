@@ -206,6 +206,7 @@ def test_the_remedies_for_too_little_memory_work(monkeypatch):
     cells = NB201().enumerate()
     expected = GRAF().transform(cells)
     monkeypatch.setattr(_memory, "available", lambda: 12 * 2**20)
+    monkeypatch.setattr("graf_utils.features.base._SMALL_BYTES", 0)
     with pytest.raises(ValueError, match="transform_chunks and chunk_size=(?P<n>.*?), ") as error:
         GRAF().transform(cells)
     size = int(re.search(r"chunk_size=(\d+)", str(error.value))[1])

@@ -26,7 +26,8 @@ from graf_utils.table import Table
 __all__ = ["GraphTransformer", "Size", "chunks"]
 
 _CHUNK = 16_384  # architectures at a time: the intermediate arrays stay in the processor's cache
-_MAX_BYTES = 2**36  # of one feature matrix, 64 GiB
+_MAX_BYTES = 2**36  # of one feature matrix, 64 GiB, if as much is free
+_SMALL_BYTES = 2**26  # for which no memory is asked after
 
 
 def chunks(n: int, size: int) -> list[slice]:
@@ -291,9 +292,13 @@ class GraphTransformer(TransformerMixin, BaseEstimator):
 
     def _check_size(self, n_columns: int, n: int) -> None:
         """Raise if the feature matrix does not fit into memory."""
-        dtype, free = self._dtype(), _memory.available()
+        dtype = self._dtype()
+        n_bytes = n_columns * n * dtype.itemsize
+        if n_bytes <= _SMALL_BYTES:
+            return
+        free = _memory.available()
         most = _MAX_BYTES if free is None else min(free, _MAX_BYTES)
-        if n_columns * n * dtype.itemsize > most:
+        if n_bytes > most:
             sizes = [_memory.written(n_columns * n * each) for each in (dtype.itemsize, 4)]
             fit = max(int(most // (2 * n_columns * dtype.itemsize)), 1)
             small = f" and chunk_size={fit}" if fit < min(n, self._chunk_size()) else ""

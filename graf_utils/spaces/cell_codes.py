@@ -216,6 +216,8 @@ class CellCodes(SearchSpace):
 
     def _ends(self, codes: NDArray[np.integer]) -> NDArray[np.intp]:
         """The node at which each cell ends, counted from 0."""
+        if len(self.sizes) == 1:
+            return np.full(len(codes), self.sizes[0] - 1)
         which = np.searchsorted(self.places.depths, self.places.depth(codes))
         return np.array(self.sizes)[which] - 1
 
