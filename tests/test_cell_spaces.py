@@ -10,8 +10,10 @@ from bad_input import must_name
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from multigraph import cell_graph, flow, graf, numbers
+from sklearn.ensemble import RandomForestRegressor
 
 from graf_utils.encodings import encode
+from graf_utils.explain import what_if
 from graf_utils.features import GRAF, Flow
 from graf_utils.spaces import CellSpace
 from graf_utils.table import Table
@@ -243,6 +245,62 @@ def test_cells_with_other_numbers_are_other_functions():
     a, b, c = space.canonical([(0, 0, 1, 0), (0, 2, 1, 0), (0, 0, 1, 0)])
     assert a == c != b
     assert "[kernel=7]" in b
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"edges": [(0, 1), (0, 1), (1, 2)]},
+        {"edges": [(0, 2), (1, 2)], "inputs": (0, 1)},
+        {"edges": [(0, 1), (1, 2)], "sizes": (2, 3)},
+        {"edges": [(0, 1), (1, 2)], "numbers": {"kernel": [3, 5]}},
+    ],
+)
+def test_what_has_no_skeleton_is_not_built(options):
+    """Parallel edges would overwrite each other in a network by pairs of nodes."""
+    pytest.importorskip("torch")
+    from graf_utils.networks import build_network
+
+    space = CellSpace(["skip_connect", "nor_conv_3x3"], **options)
+    with pytest.raises(ValueError, match=r"cannot be built.*one size.*NETWORKS\[CellSpace\] ="):
+        build_network(space.sample(1, random_state=0)[0].tolist(), space)
+
+
+def test_the_drawing_of_a_cell_shows_every_edge_and_input():
+    plots = pytest.importorskip("graf_utils.plots")
+    space = CellSpace(["a", "b"], [(0, 2), (0, 2), (1, 2), (2, 3)], inputs=(0, 1), sizes=(3, 4))
+    ax = plots.draw_cell((0, 1, 1, 0), space)
+    texts = sorted(text.get_text() for text in ax.texts if text.get_text())
+    assert texts == ["3", "a", "a", "b", "b", "in 0", "in 1", "out"]
+    heights = [text.get_position()[1] for text in ax.texts if text.get_text() in "ab"]
+    assert len(set(heights[:2])) == 2
+    small = [text.get_text() for text in plots.draw_cell((0, 1, 1), space).texts]
+    assert small.count("out") == 1
+    assert sum(name in ("a", "b") for name in small) == 3
+
+
+def test_what_if_sees_numbers_and_depth():
+    """A forest that was fitted on the sum of kernels: what it says of one layer, seen as words."""
+    pytest.importorskip("shap")
+    space = CellSpace(
+        ["conv", "skip_connect"],
+        [(i, i + 1) for i in range(3)],
+        sizes=(3, 4),
+        numbers={"kernel": {"conv": [3, 5, 7]}},
+    )
+    graf = GRAF(space, max_set_size=1).set_output(transform="pandas")
+    every = space.from_codes(space.enumerate())
+    X = graf.fit_transform(every)
+    model = RandomForestRegressor(20, random_state=0).fit(X, X["number_sum[kernel]"])
+    changes, carriers = what_if(model, (0, 0, 0, 1), graf.transform, space)
+    np.testing.assert_allclose(carriers.sum(axis=1), changes["gain"], atol=1e-8)
+    rows = {(r.position, r.before, r.after): r.gain for r in changes.itertuples()}
+    assert rows["0-1 kernel", 3.0, 7.0] > rows["0-1 kernel", 3.0, 5.0] > 0
+    assert rows["1-2", "conv", "skip_connect"] < 0
+    assert rows["2-3", "absent", "conv"] > 0
+    assert len(changes) == (1 + 2) + (1 + 2) + 4
+    changes, _ = what_if(model, (0, 0, 0, 1, 1, 0), graf.transform, space)
+    assert {"conv", "absent"} <= set(changes["after"])
 
 
 CHAIN = [(0, 1), (1, 2), (2, 3)]
