@@ -12,6 +12,7 @@ from graf_utils._checks import nearest
 from graf_utils.features import GRAF, OP_COUNT, Flow, authors
 from graf_utils.graphs import ABSENT, GraphBatch
 from graf_utils.path_encoding import path_encoding
+from graf_utils.spaces.wiring import edge_names
 from graf_utils.table import Table, check_table
 
 __all__ = ["ENCODINGS", "encode", "one_hot", "path_encoding"]
@@ -30,31 +31,36 @@ def one_hot(
         edges then carry no information and get no column.
     places : sequence of str, optional
         What to call the edge slots or inner nodes that carry operations, such as ``"layer 0"``.
-        By default slots are called by their nodes, ``"1-2"``, and nodes by their own names.
+        By default slots are called by their nodes, ``"1-2"`` (the second of parallel ones ``"1-2
+        (2)"``), and nodes by their own names.
 
     Returns
     -------
     DataFrame of shape (n_graphs, n_columns)
         With operations on edges, an indicator for each slot and operation, ``1-2=nor_conv_3x3``: 30
         in NAS-Bench-201. With operations on nodes, an indicator for each slot, ``0-1``, then one
-        for each inner node and operation, ``1=maxpool3x3``: 36 in NAS-Bench-101.
+        for each inner node and operation, ``1=maxpool3x3``: 36 in NAS-Bench-101. Numbers of the
+        batch come last, one column for each and each place, ``1-2 kernel``, 0 where there is none.
     """
     labels = [i for i, name in enumerate(batch.operations) if name not in batch.free]
     names = batch.node_names
-    slots = [f"{names[u]}-{names[v]}" for u, v in batch.edges.tolist()]
+    slots = edge_names((names[u], names[v]) for u, v in batch.edges.tolist())
     if batch.node_ops is None:
         to_output = batch.edges[:, 1] == batch.output
         carries = ~to_output if batch.free else np.ones(len(slots), dtype=bool)
         default = [slot for slot, carry in zip(slots, carries, strict=True) if carry]
-        ops = batch.edge_ops[:, carries]
+        ops, carrying = batch.edge_ops[:, carries], np.flatnonzero(carries)
     else:
         inner = [v for v in range(batch.n_nodes) if v not in (*batch.inputs, batch.output)]
         default = [names[v] for v in inner]
-        ops = batch.node_ops[:, inner]
+        ops, carrying = batch.node_ops[:, inner], inner
     places = default if places is None else places
     columns = [f"{place}={batch.operations[op]}" for place in places for op in labels]
     indicators = (ops[:, :, None] == np.array(labels)).reshape(len(batch), -1)
     frame = pd.DataFrame(indicators.astype(float), columns=columns)
+    for number, values in batch.numbers.items():
+        named = [f"{place} {number}" for place in places]
+        frame[named] = np.nan_to_num(values[:, carrying])
     if batch.node_ops is None or fixed_wiring:
         return frame
     edges = pd.DataFrame((batch.edge_ops != ABSENT).astype(float), columns=slots)

@@ -25,7 +25,7 @@ from graf_utils._parallel import predict_in_order, unordered
 from graf_utils.encodings import encode
 from graf_utils.predictors import make_predictor
 from graf_utils.redundancy import redundant_groups
-from graf_utils.spaces import CellSpace, SearchSpace, get_space
+from graf_utils.spaces import SearchSpace, get_space
 from graf_utils.table import Table, check_table
 
 __all__ = [
@@ -511,10 +511,15 @@ def _check_groups(groups: Mapping[str, Sequence[str]], columns: list[str]) -> No
 def _changes(space: SearchSpace, code: NDArray[Any], codes: NDArray[Any]) -> pd.DataFrame:
     """Where each of some neighbours differs from an architecture, and how."""
     position = (codes != code).argmax(axis=1)
-    entries = np.column_stack([code[position], codes[np.arange(len(codes)), position]])
-    changes = pd.DataFrame(entries, columns=["before", "after"])
-    if isinstance(space, CellSpace):
-        changes = changes.replace(dict(enumerate(space.operations)))
+    changes = pd.DataFrame(
+        {
+            "before": [space.entry(code, place) for place in position.tolist()],
+            "after": [
+                space.entry(changed, place)
+                for changed, place in zip(codes, position.tolist(), strict=True)
+            ],
+        }
+    )
     changes.insert(0, "position", np.array(space.position_names())[position])
     changes["architecture"] = space.from_codes(codes)
     return changes

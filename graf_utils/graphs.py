@@ -6,7 +6,7 @@ predictor and the drawings see of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -80,13 +80,16 @@ class GraphBatch:
         any other; no live path (`graf_utils.features.Flow`) goes over them.
     ends : ndarray of shape (n_graphs,), integer, optional
         Where graphs end at different nodes, such as chains of different lengths: the node at which
-        the paths of each end, instead of `output`.
+        the paths of each end, instead of `output`, and which is its last.
+    numbers : mapping of str to ndarray of shape (n_graphs, n_slots or n_nodes)
+        Numbers that lie where the operations do, such as a kernel or a width; NaN where there is
+        none.
 
     Raises
     ------
     ValueError
         A slot does not go forward, the shapes do not fit, an id or a node is out of range, two
-        labels have one name, or a dead label is none of the operations.
+        labels have one name, a dead label is none of the operations, or a number is infinite.
     """
 
     operations: tuple[str, ...]
@@ -100,6 +103,7 @@ class GraphBatch:
     node_names: tuple[str, ...] = ()
     dead: tuple[str, ...] = ()
     ends: NDArray[np.integer] | None = None
+    numbers: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "operations", labels("operations", self.operations))
@@ -133,13 +137,30 @@ class GraphBatch:
                 "such as ('none',)."
             )
         if self.ends is not None:
-            ends = whole_array("ends", self.ends)
-            if ends.shape != (len(self),) or not ((ends >= 0) & (ends < self.n_nodes)).all():
+            object.__setattr__(self, "ends", self._checked_ends())
+        object.__setattr__(self, "numbers", self._checked_numbers())
+
+    def _checked_ends(self) -> NDArray[np.integer]:
+        """The node at which each graph ends, with no edge beyond it."""
+        ends = whole_array("ends", self.ends)
+        if ends.shape != (len(self),) or not ((ends >= 0) & (ends < self.n_nodes)).all():
+            raise ValueError(
+                f"ends has shape {ends.shape}; it must hold one node of 0..{self.n_nodes - 1} "
+                f"for each of {len(self)} graphs."
+            )
+        return ends
+
+    def _checked_numbers(self) -> dict[str, NDArray[np.float64]]:
+        """Numbers where the operations are."""
+        places = self.edge_ops if self.node_ops is None else self.node_ops
+        numbers = {name: np.asarray(each, dtype=float) for name, each in self.numbers.items()}
+        for name, each in numbers.items():
+            if each.shape != places.shape or np.isinf(each).any():
                 raise ValueError(
-                    f"ends has shape {ends.shape}; it must hold one node of 0..{self.n_nodes - 1} "
-                    f"for each of {len(self)} graphs."
+                    f"numbers[{name!r}] has shape {each.shape}; it must hold a finite number, or "
+                    f"NaN, for each operation, so {places.shape}."
                 )
-            object.__setattr__(self, "ends", ends)
+        return numbers
 
     def _checked_edges(self) -> NDArray[np.intp]:
         """The edge slots as an array of pairs of node numbers."""
@@ -224,15 +245,19 @@ class GraphBatch:
         """Equal are batches of the same graphs, names and nodes."""
         if not isinstance(other, GraphBatch):
             return NotImplemented
-        pairs = []
         for part in fields(self):
             mine, theirs = getattr(self, part.name), getattr(other, part.name)
-            is_array = isinstance(mine, np.ndarray) or isinstance(theirs, np.ndarray)
-            pairs.append((mine, theirs, is_array))
-        return all(
-            np.array_equal(mine, theirs) if is_array else mine == theirs
-            for mine, theirs, is_array in pairs
-        )
+            if part.name == "numbers":
+                same = mine.keys() == theirs.keys() and all(
+                    np.array_equal(mine[name], theirs[name], equal_nan=True) for name in mine
+                )
+            elif isinstance(mine, np.ndarray) or isinstance(theirs, np.ndarray):
+                same = np.array_equal(mine, theirs)
+            else:
+                same = mine == theirs
+            if not same:
+                return False
+        return True
 
     __hash__ = None  # type: ignore[assignment]  # it holds arrays
 
@@ -240,7 +265,9 @@ class GraphBatch:
         """Return the graphs of a slice, an index array or a mask, as a new batch."""
         node_ops = None if self.node_ops is None else self.node_ops[rows]
         ends = None if self.ends is None else self.ends[rows]
-        return replace(self, edge_ops=self.edge_ops[rows], node_ops=node_ops, ends=ends)
+        numbers = {name: each[rows] for name, each in self.numbers.items()}
+        parts = {"node_ops": node_ops, "ends": ends, "numbers": numbers}
+        return replace(self, edge_ops=self.edge_ops[rows], **parts)
 
     @property
     def source_ops(self) -> NDArray[np.integer]:
@@ -262,8 +289,29 @@ class GraphBatch:
     def sizes(self) -> NDArray[np.intp]:
         """Number of nodes of each graph, an array of shape (n_graphs,)."""
         if self.node_ops is None:
-            return np.full(len(self), self.n_nodes)
+            return np.full(len(self), self.n_nodes) if self.ends is None else self.ends + 1
         return (self.node_ops != ABSENT).sum(axis=1)
+
+    def at_end(self, reached: Mapping[int, NDArray[Any]], missing: Any) -> Any:
+        """Choose, of values at the nodes, those where each graph ends.
+
+        Parameters
+        ----------
+        reached : mapping of int to ndarray of shape (..., n_graphs)
+            Values by node.
+        missing : number
+            Value of a node that is not there.
+
+        Returns
+        -------
+        ndarray of shape (..., n_graphs), or `missing` if no end is there
+        """
+        if self.ends is None:
+            return reached.get(self.output, missing)
+        value = missing
+        for node in np.unique(self.ends).tolist():
+            value = np.where(self.ends == node, reached.get(node, missing), value)
+        return value
 
     def to_networkx(self, row: int) -> nx.DiGraph:
         """Return one graph for networkx.
@@ -277,16 +325,21 @@ class GraphBatch:
         -------
         networkx.DiGraph
             Nodes are numbers; the operation's name is the attribute ``op`` of edges, or of nodes
-            where operations sit on nodes.
+            where operations sit on nodes, and so are its numbers under their names. A MultiDiGraph
+            if some slots have the same nodes.
         """
-        graph = nx.DiGraph()
-        if self.node_ops is None:
-            graph.add_nodes_from(range(self.n_nodes))
+        pairs = list(map(tuple, self.edges.tolist()))
+        graph = nx.DiGraph() if len(set(pairs)) == len(pairs) else nx.MultiDiGraph()
+        on_nodes = self.node_ops is not None
+        places = (self.node_ops if on_nodes else self.edge_ops)[row].tolist()
+        attributes = [{"op": self.operations[op]} for op in places]  # ABSENT is not asked for
+        for name, each in self.numbers.items():
+            for place in np.flatnonzero(~np.isnan(each[row])).tolist():
+                attributes[place][name] = float(each[row, place])
+        if on_nodes:
+            graph.add_nodes_from((v, attributes[v]) for v, op in enumerate(places) if op != ABSENT)
         else:
-            used = [(v, op) for v, op in enumerate(self.node_ops[row].tolist()) if op != ABSENT]
-            graph.add_nodes_from((v, {"op": self.operations[op]}) for v, op in used)
-        for (source, target), op in zip(self.edges.tolist(), self.edge_ops[row], strict=True):
-            if op != ABSENT:
-                label = {} if self.node_ops is not None else {"op": self.operations[op]}
-                graph.add_edge(source, target, **label)
+            graph.add_nodes_from(range(int(self.sizes[row])))
+        for slot in np.flatnonzero(self.edge_ops[row] != ABSENT).tolist():
+            graph.add_edge(*pairs[slot], **({} if on_nodes else attributes[slot]))
         return graph

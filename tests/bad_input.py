@@ -15,6 +15,8 @@ TABLES = (
     "test_spaces_darts_tnb101",
     "test_features",
     "test_own_space",
+    "test_cell_spaces",
+    "test_spaces_large",
     "test_explain",
     "test_search",
     "test_search_bayesian",

@@ -25,7 +25,7 @@ FLOORS = (
     ("spaces",),
     ("table", "redundancy", "registry", "networks"),
     ("datasets", "features", "proxies", "results", "fashion_mnist", "path_encoding"),
-    ("encodings", "scoring", "correlations", "metrics", "ceiling"),
+    ("encodings", "scoring", "correlations", "metrics", "ceiling", "contract"),
     ("predictors",),
     ("evaluation", "paired", "published", "deployment"),
     ("search", "explain", "figures"),

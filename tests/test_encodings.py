@@ -1,5 +1,7 @@
 """Encodings by name, alone and side by side."""
 
+import re
+
 import networkx as nx
 import numpy as np
 import pandas as pd
@@ -289,8 +291,18 @@ def test_a_path_encoding_that_is_too_large_is_refused_first():
     with pytest.raises(ValueError, match=f"columns of 2 rows, from {2**38:,} paths"):
         path_encoding(full(40))
     many = GraphBatch(tuple("abcde"), 8, chain(7).edges, np.zeros((20_000, 7), dtype=np.int8))
-    with pytest.raises(ValueError, match=r"encode fewer rows at once with table\.subset"):
+    with pytest.raises(ValueError, match=r"Encode fewer rows at once, as with table\.subset"):
         path_encoding(many)
+
+
+def test_the_remedy_for_too_many_rows_works(monkeypatch):
+    codes = SPACE.enumerate()[:1_000]
+    table = Table("t", "test", SPACE, codes, {"y": np.zeros(len(codes))})
+    monkeypatch.setattr("graf_utils._memory.available", lambda: 500_000)
+    with pytest.raises(ValueError, match=r"1\.2 MiB, and 488\.3 KiB can be had") as error:
+        encode(table, "path")
+    (rows,) = re.findall(r"table\.subset\(slice\((\d+)\)\)", str(error.value))
+    assert encode(table.subset(slice(int(rows))), "path").shape == (403, 155)
 
 
 @pytest.mark.parametrize("name", ["nb201", "nb101", "darts", "tnb101-micro", "tnb101-macro"])
@@ -313,4 +325,4 @@ def test_paths_are_counted_as_networkx_lists_them(n_nodes, seed):
     graph = nx.DiGraph(batch.edges.tolist())
     graph.add_nodes_from(range(n_nodes))
     lengths = [len(path) - 1 for path in nx.all_simple_paths(graph, 0, n_nodes - 1)]
-    assert _paths_by_length(batch, 0) == {k: lengths.count(k) for k in set(lengths)}
+    assert _paths_by_length(batch, 0)[n_nodes - 1] == {k: lengths.count(k) for k in set(lengths)}

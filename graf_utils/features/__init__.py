@@ -9,15 +9,17 @@ from graf_utils.features.authors import (
     authors_order,
     graf_families,
 )
-from graf_utils.features.families import FAMILIES, OP_COUNT, Family
+from graf_utils.features.columns import subsets
+from graf_utils.features.families import FAMILIES, NUMBER_FAMILIES, OP_COUNT, Family
 from graf_utils.features.flow import STATISTICS, Flow, path_counts
-from graf_utils.features.graf import GRAF, subsets
+from graf_utils.features.graf import GRAF
 from graf_utils.features.own import as_families, feature_family
 from graf_utils.redundancy import DistinctColumns, distinct_columns
 
 __all__ = [
     "FAMILIES",
     "GRAF",
+    "NUMBER_FAMILIES",
     "OP_COUNT",
     "STATISTICS",
     "DistinctColumns",

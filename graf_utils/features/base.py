@@ -8,23 +8,26 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from graf_utils import _memory
+from graf_utils._checks import whole_number
 from graf_utils.graphs import GraphBatch
 from graf_utils.redundancy import distinct_columns
 from graf_utils.spaces import SearchSpace, get_space
 from graf_utils.spaces.checking import graphs_of
 from graf_utils.table import Table
 
-__all__ = ["GraphTransformer", "chunks"]
+__all__ = ["GraphTransformer", "Size", "chunks"]
 
 _CHUNK = 16_384  # architectures at a time: the intermediate arrays stay in the processor's cache
-_MAX_BYTES = 2**36  # of one feature matrix, 64 GiB
+_MAX_BYTES = 2**36  # of one feature matrix, 64 GiB, if as much is free
+_SMALL_BYTES = 2**26  # for which no memory is asked after
 
 
 def chunks(n: int, size: int) -> list[slice]:
@@ -42,6 +45,13 @@ def chunks(n: int, size: int) -> list[slice]:
     list of slice
     """
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+
+
+class Size(NamedTuple):
+    """Size of a feature matrix: its number of columns, and its bytes in memory."""
+
+    n_columns: int
+    n_bytes: int
 
 
 class GraphTransformer(TransformerMixin, BaseEstimator):
@@ -183,6 +193,30 @@ class GraphTransformer(TransformerMixin, BaseEstimator):
         kept = self._kept()
         return names if kept is None else names[kept]
 
+    def estimate(self, n_architectures: int) -> Size:
+        """Say how large a feature matrix would be, without making any of it.
+
+        Parameters
+        ----------
+        n_architectures : int
+
+        Returns
+        -------
+        Size
+            Number of columns, without `drop_redundant`, and bytes.
+
+        Raises
+        ------
+        ValueError
+            An argument of the transformer is wrong, or `n_architectures` no whole number from 1.
+        """
+        n = whole_number("n_architectures", n_architectures, 1)
+        n_columns = self._n_columns()
+        return Size(n_columns, n * n_columns * self._dtype().itemsize)
+
+    def _n_columns(self) -> int:
+        return len(self._plan()[0])
+
     def _kept(self) -> NDArray[np.intp] | None:
         if not self.drop_redundant:
             return None
@@ -230,11 +264,13 @@ class GraphTransformer(TransformerMixin, BaseEstimator):
                 "dictionary with a GraphBatch for each, as graph_batch gives."
             )
         for batch in batches.values():
-            if batch.operations != space.labels or len(batch.inputs) != len(space.inputs):
+            wrong = batch.operations != space.labels or len(batch.inputs) != len(space.inputs)
+            if wrong or tuple(batch.numbers) != tuple(space.numbers):
                 raise ValueError(
-                    f"X is a GraphBatch over {batch.operations} with inputs {batch.inputs}; space "
-                    f"{space.name!r} has the operations {space.labels} and {len(space.inputs)} "
-                    "input(s). Pass the batch's own space."
+                    f"X is a GraphBatch over {batch.operations} with inputs {batch.inputs} and "
+                    f"numbers {tuple(batch.numbers)}; space {space.name!r} has the operations "
+                    f"{space.labels}, {len(space.inputs)} input(s) and numbers "
+                    f"{tuple(space.numbers)}. Pass the batch's own space."
                 )
         lengths = {cell: len(batch) for cell, batch in batches.items()}
         if len(set(lengths.values())) > 1:
@@ -249,15 +285,28 @@ class GraphTransformer(TransformerMixin, BaseEstimator):
         names, plan = self._plan()
         batches = self._batches(X)
         n = len(next(iter(batches.values())))
-        size = len(names) * n * self._dtype().itemsize
-        if size > _MAX_BYTES:
-            raise ValueError(
-                f"{len(names):,} features of {n:,} architectures take {size / 2**30:,.0f} GiB. "
-                "Compute them in parts with transform_chunks, or name fewer of them."
-            )
+        self._check_size(len(names), n)
         features = np.empty((len(names), n), dtype=self._dtype())  # columns are contiguous
         self._fill(plan, batches, features)
         return features.T
+
+    def _check_size(self, n_columns: int, n: int) -> None:
+        """Raise if the feature matrix does not fit into memory."""
+        dtype = self._dtype()
+        n_bytes = n_columns * n * dtype.itemsize
+        if n_bytes <= _SMALL_BYTES:
+            return
+        free = _memory.available()
+        most = _MAX_BYTES if free is None else min(free, _MAX_BYTES)
+        if n_bytes > most:
+            sizes = [_memory.written(n_columns * n * each) for each in (dtype.itemsize, 4)]
+            fit = max(int(most // (2 * n_columns * dtype.itemsize)), 1)
+            small = f" and chunk_size={fit}" if fit < min(n, self._chunk_size()) else ""
+            raise ValueError(
+                f"{n_columns:,} features of {n:,} architectures take {sizes[0]} as {dtype}, and at "
+                f"most {_memory.written(most)} can be had here. Compute them in parts with "
+                f"transform_chunks{small}, take dtype=np.float32 ({sizes[1]}), or ask for fewer."
+            )
 
     def _stored(self, values: NDArray[Any], what: str) -> NDArray[Any]:
         """Values in the type of the feature matrix; an integer type must hold them exactly."""

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from graf_utils.features import numbers
 from graf_utils.graphs import ABSENT, GraphBatch, signed_dtype
 from graf_utils.spaces import TNB101Macro
 
-__all__ = ["FAMILIES", "OP_COUNT", "Family"]
+__all__ = ["FAMILIES", "NUMBER_FAMILIES", "OP_COUNT", "Family"]
 
 _MAX_BITS = 64  # labels that fit in the bits of one number
 
@@ -33,8 +34,9 @@ class Family:
     compute : callable
         (batch, start, inside, variant) -> array of shape (n_columns, n_graphs), for paths from the
         node `start` and the sets of operations `inside`, of shape (n_columns, n_labels).
-    columns : "subsets", "operations" or tuple of str
-        A column for each set, for each operation, or with these labels; ``("",)`` is one column.
+    columns : "subsets", "operations", "numbers" or tuple of str
+        A column for each set, for each operation, for each number of the space, or with these
+        labels; ``("",)`` is one column.
     each_input : bool
         Computed from each input of a cell.
     by_pattern : bool
@@ -95,9 +97,7 @@ def _cheapest_path(
             np.minimum(reached[target], step, out=reached[target])
         else:
             reached[target] = np.minimum(step, dtype.type(closed))
-    cost = reached.get(batch.output)
-    if cost is None:
-        cost = np.full(shape, closed, dtype=dtype)
+    cost = np.broadcast_to(batch.at_end(reached, dtype.type(closed)), shape)
     return cost, cost <= largest
 
 
@@ -142,7 +142,10 @@ def _input_degree(batch: GraphBatch, start: int, inside: Any, variant: str) -> N
 
 
 def _output_degree(batch: GraphBatch, start: int, inside: Any, variant: str) -> NDArray[Any]:
-    return _count(batch.source_ops[:, batch.edges[:, 1] == batch.output], inside)
+    if batch.ends is None:
+        return _count(batch.source_ops[:, batch.edges[:, 1] == batch.output], inside)
+    last = batch.edges[:, 1] == batch.ends[:, None]
+    return _count(np.where(last, batch.source_ops, ABSENT), inside)
 
 
 def _mean_in_degree(batch: GraphBatch, start: int, inside: Any, variant: str) -> NDArray[Any]:
@@ -175,6 +178,15 @@ def _strides(batch: GraphBatch, start: int, inside: Any, variant: str) -> NDArra
 
 _LAYERS = tuple(map(str, range(TNB101Macro.code_length)))
 
+NUMBER_FAMILIES = (
+    Family("number_sum", numbers.number_sum, "numbers", by_pattern=False),
+    Family("number_min", numbers.number_min, "numbers", by_pattern=False),
+    Family("number_max", numbers.number_max, "numbers", by_pattern=False),
+    Family("path_sum_min", numbers.path_sum_min, "numbers", each_input=True, by_pattern=False),
+    Family("path_sum_max", numbers.path_sum_max, "numbers", each_input=True, by_pattern=False),
+)
+"""Families for spaces whose operations carry numbers, such as kernels and widths."""
+
 FAMILIES: dict[str, Family] = {
     family.name: family
     for family in (
@@ -187,9 +199,11 @@ FAMILIES: dict[str, Family] = {
         Family("mean_out_degree", _mean_out_degree),
         Family("channel_doublings", _channel_doublings, _LAYERS, by_pattern=False),
         Family("strides", _strides, _LAYERS, by_pattern=False),
+        *NUMBER_FAMILIES,
     )
 }
-"""GRAF's own families in column order; the last two are for chains of layers that have strides."""
+"""Families by name, in column order: GRAF's own, of which two are for chains of layers that have
+strides, and ours for numbers."""
 
 
 OP_COUNT = FAMILIES["op_count"]

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from graf_utils._checks import choice, nearest
+from graf_utils._checks import choice
 from graf_utils.features.base import GraphTransformer, chunks
+from graf_utils.features.columns import check_group
 from graf_utils.graphs import ABSENT, GraphBatch
 from graf_utils.spaces import SearchSpace, get_space
 
@@ -111,11 +112,11 @@ def _longest(batch: GraphBatch) -> int:
 
 
 def _number_of_paths(batch: GraphBatch) -> int:
-    """Number of input-output paths if every slot held an edge."""
+    """Number of input-output paths if every slot held an edge; of the most, where ends differ."""
     paths = dict.fromkeys(batch.inputs, 1)
     for _, source, target, _ in _sweep(batch):
         paths[target] = paths.get(target, 0) + paths[source]
-    return paths.get(batch.output, 0)
+    return paths.get(batch.output, 0) if batch.ends is None else max(paths.values())
 
 
 def _statistics(counts: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
@@ -241,7 +242,7 @@ class Flow(GraphTransformer):
                 "sets={'name': ['operation', ...]}."
             )
         for name, members in sets.items():
-            _check_set(name, members, space)
+            check_group("sets", name, members, space)
         return {name: tuple(members) for name, members in sets.items()}
 
     def _chosen(self) -> tuple[str, ...]:
@@ -295,27 +296,6 @@ def _no_graphs(space: SearchSpace) -> dict[str, GraphBatch]:
     """Graphs of no architecture, one batch per cell: wiring and labels of the space."""
     example = space.graph_batch([space._example()])
     return {cell: batch[:0] for cell, batch in example.items()}
-
-
-def _check_set(name: Any, members: Any, space: SearchSpace) -> None:
-    """Raise if a set has no good name, or is no list of the operations of a space."""
-    if not isinstance(name, str) or not name or set(name) & set("[]<>"):
-        raise ValueError(
-            f"sets has the name {name!r}; it must be text without '[', ']', '<' and '>'. Give the "
-            "set another name."
-        )
-    if isinstance(members, str) or not isinstance(members, Sequence) or not members:
-        raise ValueError(
-            f"sets[{name!r}]={members!r} is not a list of operations. Write "
-            f"sets={{{name!r}: [{space.operations[0]!r}]}}."
-        )
-    known = [op for op in space.operations if op not in space.free]
-    unknown = [op for op in members if op not in known]
-    if unknown:
-        raise ValueError(
-            f"sets[{name!r}]={list(members)}: {unknown[0]!r} is no operation of {space.name!r}; "
-            f"these are {known}.{nearest(unknown[0], known)}"
-        )
 
 
 # --- all graphs, or all patterns of their edges -----------------------------------------------

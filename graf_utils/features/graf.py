@@ -10,36 +10,24 @@ themselves.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, combinations
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from graf_utils._checks import nearest
 from graf_utils.features.authors import graf_families
 from graf_utils.features.base import GraphTransformer, chunks
-from graf_utils.features.families import Family
+from graf_utils.features.columns import Column, Sets, count_columns, layout, read_sets
+from graf_utils.features.families import NUMBER_FAMILIES, Family
 from graf_utils.features.own import as_families
 from graf_utils.graphs import ABSENT, GraphBatch
 from graf_utils.spaces import SearchSpace, get_space
 
-__all__ = ["GRAF", "subsets"]
+__all__ = ["GRAF"]
 
 _BLOCK = 2**17  # entries (sets times architectures) of an intermediate array: it stays in the cache
-_MAX_COLUMNS = 2**20  # sets double with each operation: 17 operations in the seven families
 _MAX_TABLE_EDGES = 12  # 2^12 patterns at most
-
-
-class _Column(NamedTuple):
-    """One feature: where it is computed, by which family, of which labels (None: own columns)."""
-
-    name: str
-    cell: str
-    family: Family
-    input: int
-    group: tuple[int, ...] | None
 
 
 def _patterns(
@@ -56,92 +44,10 @@ def _patterns(
         yield functools.reduce(np.add, [single[op] for op in group])
 
 
-def subsets(ids: Sequence[int]) -> list[tuple[int, ...]]:
-    """Return all non-empty subsets, by size and then by id (GRAF's column order).
-
-    Parameters
-    ----------
-    ids : sequence of int
-
-    Returns
-    -------
-    list of tuple of int
-        2^n - 1 of them.
-
-    Examples
-    --------
-    >>> subsets([0, 1])
-    [(0,), (1,), (0, 1)]
-    """
-    return list(chain.from_iterable(combinations(ids, k) for k in range(1, len(ids) + 1)))
-
-
-def _operations(space: SearchSpace, operations: Sequence[str] | None) -> list[str]:
-    """The operations asked for, in the order of the space."""
-    if operations is None:
-        return list(space.labels)
-    if isinstance(operations, str) or not isinstance(operations, Iterable):
-        raise ValueError(
-            f"operations={operations!r} is not a list of names. Write operations=[{operations!r}]."
-        )
-    listed = list(operations)
-    unknown = [name for name in listed if name not in space.labels]
-    if unknown or not listed:
-        raise ValueError(
-            f"operations={listed!r}: it must name at least one of {list(space.labels)}."
-            + (nearest(unknown[0], space.labels) if unknown else "")
-        )
-    return [name for name in space.labels if name in listed]
-
-
-def _layout(space: SearchSpace, families: list[Family], operations: list[str]) -> list[_Column]:
-    """The columns of some families over some operations."""
-    labels = space.labels
-    inner = [labels.index(op) for op in operations if op not in space.free]
-    _check_width(space, families, operations, len(inner))
-    places: dict[Any, list[tuple[str, tuple[int, ...] | None]]] = {
-        "operations": [(op, (labels.index(op),)) for op in operations],
-    }
-    if any(family.columns == "subsets" for family in families):
-        sets = subsets(inner)
-        places["subsets"] = [("+".join(labels[op] for op in group), group) for group in sets]
-    columns = []
-    for cell in space.cells:
-        for family in families:
-            groups = places.get(family.columns) or [(label, None) for label in family.columns]
-            for i, source in enumerate(space.inputs if family.each_input else ("",)):
-                stem = ".".join(filter(None, (cell, family.name, source)))
-                columns += [
-                    _Column(f"{stem}[{label}]" if label else stem, cell, family, i, group)
-                    for label, group in groups
-                ]
-    return columns
-
-
-def _check_width(
-    space: SearchSpace, families: list[Family], operations: list[str], n_inner: int
-) -> None:
-    """Raise if there are too many columns, before the first is made."""
-    n_columns = 0
-    for family in families:
-        n_groups = {"subsets": 2**n_inner - 1, "operations": len(operations)}.get(
-            family.columns, len(family.columns)
-        )
-        n_columns += n_groups * (len(space.inputs) if family.each_input else 1) * len(space.cells)
-    if n_columns > _MAX_COLUMNS:
-        several = [family.name for family in families if family.columns == "subsets"]
-        raise ValueError(
-            f"GRAF over {n_inner} operations of {space.name!r} asks {several} of 2**{n_inner} - 1 "
-            f"sets of operations; at most {_MAX_COLUMNS:,} columns are computed. Name fewer "
-            "operations=[...], or only families that ask of each operation, such as "
-            "families=['op_count']."
-        )
-
-
 def _has_few_patterns(batch: GraphBatch) -> bool:
     """Whether all graphs have the same few edges, so that a family is a table of patterns."""
     few = len(batch.edges) <= _MAX_TABLE_EDGES and len(batch.inputs) == 1
-    plain = batch.node_ops is None and not batch.free
+    plain = batch.node_ops is None and batch.ends is None and not batch.free
     return bool(few and plain and (batch.edge_ops != ABSENT).all())
 
 
@@ -166,9 +72,16 @@ class GRAF(GraphTransformer):
     families : sequence of str or callable, or mapping of name to these, optional
         Families to compute: names of `FAMILIES`, and functions of a `GraphBatch` of your own (see
         `feature_family`), which come after those with a name. By default those that the authors
-        have for the space (`graf_families`).
+        have for the space (`graf_families`), and where its operations carry numbers
+        `NUMBER_FAMILIES`.
     operations : sequence of str, optional
         Only these operations and subsets of them; default all of the space.
+    max_set_size : int, optional
+        Only sets of at most so many operations. By default all subsets, 2^n - 1 for n operations;
+        with `groups` 1. With 0 the groups alone.
+    groups : mapping of str to sequence of str, optional
+        Sets of operations by name, such as ``{"conv": ["nor_conv_3x3", "nor_conv_1x1"]}``, beside
+        those of `max_set_size`. Their columns are named after them: ``op_count[conv]``.
     drop_redundant : bool, default False
         Drop columns that are constant, or equal to an earlier column, in the architectures seen by
         `fit` (191 -> 155 on the valid cells of NAS-Bench-201).
@@ -199,6 +112,11 @@ class GRAF(GraphTransformer):
     'op_count[nor_conv_3x3]'
     >>> GRAF().transform([(4, 0, 3, 1, 4, 3)]).shape
     (1, 191)
+    >>> GRAF().estimate(1_000_000)
+    Size(n_columns=191, n_bytes=1528000000)
+    >>> conv = {"conv": ["nor_conv_3x3", "nor_conv_1x1"]}
+    >>> GRAF(families=["op_count"], groups=conv).get_feature_names_out()[-1]
+    'op_count[conv]'
     >>> def n_none(batch):
     ...     return (batch.edge_ops == batch.operations.index("none")).sum(axis=1)
     >>> GRAF(families=["op_count", n_none]).transform([(4, 0, 3, 1, 4, 3)])
@@ -212,6 +130,8 @@ class GRAF(GraphTransformer):
         variant: str = "paper",
         families: Sequence[Any] | Mapping[str, Any] | None = None,
         operations: Sequence[str] | None = None,
+        max_set_size: int | None = None,
+        groups: Mapping[str, Sequence[str]] | None = None,
         drop_redundant: bool = False,
         dtype: DTypeLike = np.float64,
         chunk_size: int | None = None,
@@ -220,32 +140,39 @@ class GRAF(GraphTransformer):
         self.variant = variant
         self.families = families
         self.operations = operations
+        self.max_set_size = max_set_size
+        self.groups = groups
         self.drop_redundant = drop_redundant
         self.dtype = dtype
         self.chunk_size = chunk_size
 
-    def _columns(self) -> list[_Column]:
-        """All columns in order: cell by cell, family by family, subsets by size and then by id."""
+    def _asked(self) -> tuple[SearchSpace, list[Family], Sets]:
+        """The space, the families and the sets of operations, read and checked."""
         space = get_space(self.space)
         if self.variant not in ("paper", "allowed"):
             raise ValueError(
                 f"variant={self.variant!r} is unknown; it must be 'paper' (the published numbers) "
                 "or 'allowed' (the paper's definition: paths that stay inside the subset)."
             )
-        families = as_families(graf_families(space) if self.families is None else self.families)
+        usual = [*graf_families(space), *(NUMBER_FAMILIES if space.numbers else ())]
+        families = as_families(usual if self.families is None else self.families)
         if self._dtype().kind in "iub" and any(f.name.startswith("mean_") for f in families):
             raise ValueError(
                 f"dtype={self.dtype!r} cannot hold the mean degrees, which are fractions. Use a "
                 "float dtype, or families without mean_in_degree and mean_out_degree."
             )
-        return _layout(space, families, _operations(space, self.operations))
+        sets = read_sets(space, self.operations, self.max_set_size, self.groups)
+        return space, families, sets
 
-    def _plan(self) -> tuple[list[str], list[_Column]]:
-        columns = self._columns()
+    def _plan(self) -> tuple[list[str], list[Column]]:
+        columns = layout(*self._asked())
         return [column.name for column in columns], columns
 
+    def _n_columns(self) -> int:
+        return count_columns(*self._asked())
+
     def _fill(
-        self, columns: list[_Column], batches: dict[str, GraphBatch], features: NDArray[Any]
+        self, columns: list[Column], batches: dict[str, GraphBatch], features: NDArray[Any]
     ) -> None:
         for cell, batch in batches.items():
             of_cell = [j for j, column in enumerate(columns) if column.cell == cell]
@@ -262,7 +189,7 @@ class GRAF(GraphTransformer):
                 self._run(batch, columns, block, features)
 
     def _run(
-        self, batch: GraphBatch, columns: list[_Column], block: list[int], features: NDArray[Any]
+        self, batch: GraphBatch, columns: list[Column], block: list[int], features: NDArray[Any]
     ) -> None:
         """Compute a block of adjacent columns of one family, chunk by chunk."""
         first = columns[block[0]]
@@ -284,7 +211,7 @@ class GRAF(GraphTransformer):
             features[place, rows] = self._stored(values, f"family {first.family.name!r}")
 
     def _look_up(
-        self, batch: GraphBatch, columns: list[_Column], chosen: list[int], features: NDArray[Any]
+        self, batch: GraphBatch, columns: list[Column], chosen: list[int], features: NDArray[Any]
     ) -> None:
         """Compute columns from a table of each family over all patterns of edges in a set."""
         if not chosen:

@@ -57,10 +57,10 @@ def feature_family(
     """
     if isinstance(columns, str):
         labels: str | tuple[str, ...] = columns
-        if columns not in ("subsets", "operations"):
+        if columns not in ("subsets", "operations", "numbers"):
             raise ValueError(
-                f"columns={columns!r} must be 'subsets', 'operations' or a list of labels. Write "
-                f"columns=[{columns!r}]."
+                f"columns={columns!r} must be 'subsets', 'operations', 'numbers' or a list of "
+                f"labels. Write columns=[{columns!r}]."
             )
     else:
         ordered = isinstance(columns, Iterable) and not isinstance(columns, Set | Mapping)

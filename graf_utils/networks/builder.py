@@ -308,17 +308,23 @@ def build_network(
 def _skeleton(space: SearchSpace) -> Skeleton | Callable[..., nn.Sequential]:
     """The skeleton of a space: that of the nearest of its classes."""
     kind = next((kind for kind in type(space).__mro__ if kind in NETWORKS), None)
-    on_nodes = isinstance(space, CellSpace) and space.ops_on != "edges"
-    if kind is None or (kind is CellSpace and on_nodes):
+    if kind is None or (kind is CellSpace and not _is_plain(space)):
         names = [kind.name if hasattr(kind, "name") else kind.__name__ for kind in NETWORKS]
         raise ValueError(
             f"space {space.name!r} cannot be built: there is a skeleton for {names}, the last with "
-            "operations on edges. Add yours: "
+            "operations on edges, one input, one size, and neither parallel edges nor numbers to "
+            "choose. Add yours: "
             f"graf_utils.networks.NETWORKS[{type(space).__name__}] = function, a function of "
             "(space, code, operations, classes, in_channels, width, cells) that returns a "
             "torch.nn.Sequential."
         )
     return NETWORKS[kind]
+
+
+def _is_plain(space: Any) -> bool:
+    """Whether a `CellSpace` has a tuple of one operation for each edge and one input."""
+    one_each = space.ops_on == "edges" and len(set(space.edges)) == len(space.edges)
+    return one_each and len(space.input_nodes) == len(space.sizes) == 1 and not space.chosen
 
 
 def _takes_operations(make: Callable[..., nn.Sequential]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -90,13 +91,17 @@ def draw_cell(
     n = len(graph)
     ax = plt.subplots(figsize=(points(max(n, 4.2)), points(2.6)))[1] if ax is None else ax
     on_nodes = batch.node_ops is not None
+    seen: Counter[tuple[int, int]] = Counter()
     for u, v, op in graph.edges(data="op"):
         label = "" if on_nodes or op in batch.free else op
         pale = highlight is not None and op not in highlight
-        _draw_edge(ax, (u, v), n, label, pale)
+        _draw_edge(ax, (u, v), n, label, pale, lift=seen[u, v])
+        seen[u, v] += 1
     names = {0: "in", n - 1: "out"}
     if len(batch.inputs) > 1:
-        names |= dict(zip(batch.inputs, ("k−2", "k−1"), strict=True))
+        inputs = [name.removeprefix("c_{").removesuffix("}") for name in space.inputs]
+        written = [f"in {name}" if name.isdigit() else name.replace("-", "−") for name in inputs]
+        names |= dict(zip(batch.inputs, written, strict=True))
     for v in range(n):
         op = graph.nodes[v].get("op", "")
         inner = op if on_nodes and op not in batch.free else ""
@@ -106,14 +111,15 @@ def draw_cell(
     return ax
 
 
-def _draw_edge(ax: Axes, ends: tuple[int, int], n: int, op: str, pale: bool) -> None:
-    """Draw an edge as an arc with an arrow, and its operation in the middle."""
+def _draw_edge(ax: Axes, ends: tuple[int, int], n: int, op: str, pale: bool, lift: int = 0) -> None:
+    """Draw an edge as an arc with an arrow, its operation in the middle; a parallel one higher."""
     u, v = ends
     colour, style = _style(op) if op else (DARK, "-")
     if pale:
         colour = PALE
     side = -1 if (u % 2 or v - u == n - 1) else 1
     height = 0.0 if v - u == 1 else side * (0.62 + 0.53 * (v - u - 2))
+    height += side * 0.4 * lift
     x = np.linspace(u, v, 60)
     y = height * np.sin(np.pi * (x - u) / (v - u))
     ax.plot(x, y, color=colour, linestyle=style, zorder=1)

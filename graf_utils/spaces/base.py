@@ -27,11 +27,53 @@ class SearchSpace(ReadsArchitectures):
     that takes architectures also takes what people have at hand: tuples, benchmark strings, an
     integer array or tensor, a pandas column of any of these.
 
-    A space of your own, if no `CellSpace`, sets `name`, `title`, `operations` and `code_length`,
-    and defines `graph_batch`, `enumerate`, `is_valid`, `_parse` (text to the tuple of a code; raise
-    a `ValueError` if there is no text form) and `_example` (a tuple to show in messages). Where
-    codes hold more than operation ids, it defines `_wrong` and `_explain` as well. Two spaces are
-    equal if they are of one class and all their attributes are equal.
+    Most spaces of your own are a `CellSpace`. Any other is a subclass of this class. It must have
+
+    ===================== ======================================================================
+    ``name``, ``title``   texts for messages
+    ``operations``        a tuple of names; an id is a position in it, plus ``first_id``
+    ``code_length``       how many numbers a code has
+    ``graph_batch``       from architectures to a `GraphBatch` for each of ``cells``, row by row
+    ``is_valid``          which architectures may be drawn
+    ``enumerate``         all codes; raise a ``ValueError`` if there are too many
+    ``_parse``            from text to the tuple of a code, or a ``ValueError``
+    ``_example``          one tuple, shown in messages
+    ===================== ======================================================================
+
+    and, where the defaults do not fit:
+
+    ===================== ======================================================================
+    ``sample``            if it cannot be listed: by default drawn from ``enumerate``
+    ``neighbours``        if a change is more than another operation id in one entry
+    ``_wrong, _explain``  if codes hold other numbers than operation ids, with ``code_dtype``
+    ``lengths``           if tuples differ in length; shorter codes are filled up with -1
+    ``position_names``    what the entries of a code are called, and ``entry`` what one stands for
+    ``cells``, ``inputs`` names of the cells of an architecture, and of the inputs of a cell
+    ``free``              labels of graphs that are no operations, such as an output
+    ``numbers``           names of the numbers in the graphs
+    ``groups``            sets of operations that belong together
+    ===================== ======================================================================
+
+    Two spaces are equal if they are of one class and all their attributes are equal.
+    `graf_utils.contract.check_space` tries all of this and says what is broken.
+
+    Examples
+    --------
+    >>> class Pair(SearchSpace):
+    ...     name, title, operations, code_length = "pair", "Pair", ("conv", "pool"), 2
+    ...     def _example(self):
+    ...         return (0, 1)
+    ...     def _parse(self, text):
+    ...         raise ValueError(f"{text!r} is no tuple of 0 and 1 such as (0, 1).")
+    ...     def enumerate(self):
+    ...         return self.to_codes([(0, 0), (0, 1), (1, 0), (1, 1)])
+    ...     def is_valid(self, architectures):
+    ...         return np.ones(len(self.to_codes(architectures)), dtype=bool)
+    ...     def graph_batch(self, architectures):
+    ...         codes = self.to_codes(architectures)
+    ...         return {"": GraphBatch(self.operations, 3, [(0, 1), (1, 2)], codes)}
+    >>> Pair().neighbours((0, 1)).tolist()
+    [[1, 1], [0, 0]]
     """
 
     name: str
@@ -49,6 +91,8 @@ class SearchSpace(ReadsArchitectures):
     """Names of the input nodes of a cell."""
     groups: Mapping[str, tuple[str, ...]] = {}
     """Named sets of operations that belong together, such as all convolutions."""
+    numbers: Mapping[str, Any] = {}
+    """Numbers on the edges or nodes of the graphs, by name (`GraphBatch`)."""
     fixed_wiring: bool = False
     """Whether all architectures have the same edges, so that only operations are chosen."""
 
@@ -187,7 +231,11 @@ class SearchSpace(ReadsArchitectures):
 
     def _explain(self, code: tuple[int, ...]) -> str:
         """The rule that a row of `_wrong` breaks, and the remedy."""
-        position = next(i for i, op in enumerate(code) if not 0 <= op < len(self.operations))
+        wrong = (i for i, op in enumerate(code) if not 0 <= op < len(self.operations))
+        return self._unknown(code, next(wrong))
+
+    def _unknown(self, code: tuple[int, ...], position: int) -> str:
+        """What is wrong with an entry that is no operation id, and the ids there are."""
         meanings = [f"{i} {op}" for i, op in enumerate(self.operations)]
         if len(meanings) > 20:
             meanings[20:] = ["…"]
@@ -315,6 +363,21 @@ class SearchSpace(ReadsArchitectures):
     def position_names(self) -> list[str]:
         """Return what each position of the code stands for, one name per position."""
         return [f"position {i}" for i in range(self.code_length)]
+
+    def entry(self, code: Sequence[int], position: int) -> Any:
+        """Return what one entry of a code stands for, for people.
+
+        Parameters
+        ----------
+        code : sequence of int of length `code_length`
+        position : int
+
+        Returns
+        -------
+        object
+            The entry itself, if a space has no word for it.
+        """
+        return code[position]
 
     def __repr__(self) -> str:
         name = type(self).__name__

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,18 +10,18 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from graf_utils._checks import generator
-from graf_utils.graphs import GraphBatch, signed_dtype
-from graf_utils.spaces.base import SearchSpace
+from graf_utils.graphs import ABSENT, GraphBatch, signed_dtype
+from graf_utils.spaces.as_networkx import from_networkx
+from graf_utils.spaces.cell_codes import CellCodes
 from graf_utils.spaces.isomorphism import expressions
-from graf_utils.spaces.wiring import check_edges, check_operations
+from graf_utils.spaces.numbers import check_numbers
+from graf_utils.spaces.pruning import carrying
+from graf_utils.spaces.wiring import check_operations, check_wiring
 
 SKIP, NONE = "skip_connect", "none"
-_MAX_ENUMERATED = 10_000_000
-_MIN_DRAWN, _MAX_ROUNDS = 1024, 200  # cells drawn at a time, and how many times at most
 
 
-class CellSpace(SearchSpace):
+class CellSpace(CellCodes):
     """A search space of your own: one wiring, and an operation on every edge or inner node.
 
     An architecture is the tuple of operation ids of the edges in the order given, or of the inner
@@ -34,10 +33,24 @@ class CellSpace(SearchSpace):
         Names of the operations; the position is the id. ``none`` and ``skip_connect`` have their
         meaning in `prune`, `is_valid` and `canonical`, and are labels like any other in GRAF.
     edges : sequence of (int, int), optional
-        Source and target of each edge, source < target; the smallest node is the input, the
-        largest the output.
+        Source and target of each edge, source < target; the largest node is the output. A pair
+        listed twice is two parallel edges, each with an operation of its own.
     adjacency : array of shape (n, n), optional
         Instead of `edges`: an upper triangular matrix of 0 and 1; edges are taken row by row.
+    inputs : sequence of int, optional
+        The input nodes, into which no edge leads; by default the smallest node. Features that start
+        from an input are named after it: ``min_path_len.0[conv]``.
+    sizes : sequence of int, optional
+        How many nodes a cell may have; by default all of the wiring. The cell with k nodes is the
+        first k nodes with the edges among them, and the last of these is its output: so chains of
+        two to four layers are ``edges=[(0, 1), (1, 2), (2, 3), (3, 4)], sizes=(3, 4, 5)``. Its
+        tuple is as much shorter; its code is filled up with -1.
+    numbers : mapping, optional
+        Numbers of operations, such as ``{"kernel": {"conv": [3, 5], "pool": 3}}``. An operation
+        with a list chooses: behind the id of the operation, at each place, the tuple holds which of
+        the list it is, counted from 0 (0 as well for operations without a choice). A list instead
+        of a mapping, ``{"width": [16, 32]}``, is for all operations but ``none`` and
+        ``skip_connect``. What is not named has no such number.
     ops_on : {"edges", "nodes"}
         Where the operations sit.
     name : str
@@ -46,14 +59,26 @@ class CellSpace(SearchSpace):
     Raises
     ------
     ValueError
-        No or repeated operations, an edge that repeats or goes backward, or a node that lies on no
-        path from the input to the output.
+        No or repeated operations, an edge that goes backward, a node that lies on no path from an
+        input to the output, or inputs, sizes or numbers that do not fit.
+
+    Notes
+    -----
+    A cell that lacks a node in its *middle* is none of these. Where a layer can be left out
+    anywhere, give it an operation that stands for it: ``skip_connect`` is the identity, ``none`` an
+    edge that is not there.
 
     Examples
     --------
     >>> space = CellSpace(["conv", "pool"], edges=[(0, 1), (0, 2), (1, 2)])
     >>> space.enumerate().shape
     (8, 3)
+    >>> chain = CellSpace(["conv", "skip_connect"], [(0, 1), (1, 2)], sizes=(2, 3),
+    ...                   numbers={"kernel": {"conv": [3, 5, 7]}})
+    >>> chain.position_names()
+    ['0-1', '0-1 kernel', '1-2', '1-2 kernel']
+    >>> chain.from_codes(chain.enumerate())[:6]  # 4 of one layer, 16 of two
+    [(0, 0), (0, 1), (0, 2), (1, 0), (0, 0, 0, 0), (0, 0, 0, 1)]
     """
 
     title = "CellSpace"
@@ -65,39 +90,27 @@ class CellSpace(SearchSpace):
         edges: Sequence[tuple[int, int]] | None = None,
         *,
         adjacency: Any = None,
+        inputs: Sequence[int] | None = None,
+        sizes: Sequence[int] | None = None,
+        numbers: Mapping[str, Any] | None = None,
         ops_on: str = "edges",
         name: str = "cell",
     ) -> None:
         self.name = name
-        self.edges = check_edges(edges, adjacency)
         self.operations = check_operations(operations)
-        if ops_on not in ("edges", "nodes"):
-            raise ValueError(f"ops_on={ops_on!r} is unknown; it must be 'edges' or 'nodes'.")
+        wiring = check_wiring(edges, adjacency, inputs, sizes, ops_on)
+        self.edges, self.input_nodes, self.sizes = wiring
+        self.nodes = tuple(range(min(map(min, self.edges)), max(map(max, self.edges)) + 1))
         self.ops_on = ops_on
         if ops_on == "nodes":
             self.free = ("input", "output")
+        if len(self.input_nodes) > 1:
+            self.inputs = tuple(map(str, self.input_nodes))
         active = tuple(op for op in self.operations if op not in (SKIP, NONE))
         if SKIP in self.operations and active and not self.groups:
             self.groups = {"not_skip": active}
-        self.nodes = tuple(range(min(map(min, self.edges)), max(map(max, self.edges)) + 1))
-        self.code_length = len(self.edges) if ops_on == "edges" else len(self.nodes) - 2
-        if not self.code_length:
-            raise ValueError(
-                f"edges={list(self.edges)} have no inner node, so ops_on='nodes' leaves nothing to "
-                "choose. Add a node or put the operations on edges."
-            )
-
-    def _example(self) -> tuple[int, ...]:
-        return tuple(i % len(self.operations) for i in range(self.code_length))
-
-    def _parse(self, text: str) -> tuple[int, ...]:
-        raise ValueError(f"{text!r} is not a tuple such as {self._example()!r}.")
-
-    def position_names(self) -> list[str]:
-        """Return the edges, as ``"1-2"``, or the inner nodes, one name per position of the code."""
-        if self.ops_on == "nodes":
-            return [str(node) for node in self.nodes[1:-1]]
-        return [f"{source}-{target}" for source, target in self.edges]
+        self.numbers = check_numbers(numbers, self.operations)
+        self.code_length = self.places.depths[-1] * self.places.width
 
     def to_networkx(self, architecture: Any) -> nx.DiGraph:
         """Return one cell as networkx.
@@ -126,7 +139,8 @@ class CellSpace(SearchSpace):
         Parameters
         ----------
         graph : networkx.DiGraph
-            With the wiring of this space, and the operations' names as attribute ``op``.
+            With the wiring of this space, the operations' names as attribute ``op``, and numbers
+            that are chosen under their names. A MultiDiGraph where edges are parallel.
 
         Returns
         -------
@@ -136,113 +150,43 @@ class CellSpace(SearchSpace):
         Raises
         ------
         ValueError
-            Another wiring, or an operation that is missing or unknown.
+            Another wiring, or an operation or a number that is missing or unknown.
         """
-        if not isinstance(graph, nx.DiGraph) or sorted(graph.edges) != sorted(self.edges):
-            edges = sorted(graph.edges) if isinstance(graph, nx.Graph) else type(graph).__name__
-            raise ValueError(
-                f"graph has edges {edges}; a {self.title} cell is a networkx.DiGraph with the "
-                f"edges {list(self.edges)}."
-            )
-        places = self.edges if self.ops_on == "edges" else self.nodes[1:-1]
-        attributes = graph.edges if self.ops_on == "edges" else graph.nodes
-        ops = [(place, attributes[place].get("op")) for place in places]
-        return tuple(self._operation_id(op, f"{place} has op={op!r}: ") for place, op in ops)
-
-    def _count(self) -> int:
-        """How many architectures there are."""
-        return len(self.operations) ** self.code_length
-
-    def enumerate(self) -> NDArray[np.integer]:
-        """Return the codes of all architectures, in the order of `itertools.product`.
-
-        Returns
-        -------
-        ndarray of shape (n_architectures, code_length), `code_dtype`
-
-        Raises
-        ------
-        ValueError
-            There are more than ten million; use `sample`.
-        """
-        count = self._count()
-        if count > _MAX_ENUMERATED:
-            raise ValueError(
-                f"{self.name} has {_written(count)} architectures, too many to enumerate (at most "
-                f"{_MAX_ENUMERATED:,}). Use sample."
-            )
-        codes = np.empty((count, self.code_length), dtype=self.code_dtype)
-        rest = np.arange(count)
-        for position in reversed(range(self.code_length)):
-            rest, codes[:, position] = np.divmod(rest, len(self.operations))
-        return codes
-
-    def sample(
-        self,
-        n: int,
-        *,
-        valid_only: bool = True,
-        replace: bool = False,
-        random_state: int | np.random.Generator | None = None,
-    ) -> NDArray[np.integer]:
-        """Draw architectures uniformly at random.
-
-        See `SearchSpace.sample`. A space too large to list is drawn from without listing it: cells
-        are drawn one by one, those that are invalid or drawn before are drawn again.
-
-        Raises
-        ------
-        ValueError
-            So many cannot be drawn, `random_state` is no seed, or of a space too large to list
-            hardly any cell is valid.
-        """
-        count = self._count()
-        if count <= _MAX_ENUMERATED:
-            return super().sample(
-                n, valid_only=valid_only, replace=replace, random_state=random_state
-            )
-        n = self._check_n(
-            n, None if replace else min(count, 10**18), f"architectures of {self.name}"
-        )
-        rng = generator(random_state)
-        shape = max(n, _MIN_DRAWN), self.code_length
-        codes = np.empty((0, self.code_length), dtype=self.code_dtype)
-        for _ in range(_MAX_ROUNDS):
-            drawn = rng.integers(0, len(self.operations), shape, dtype=self.code_dtype)
-            if valid_only:
-                drawn = drawn[self.is_valid(drawn)]
-            codes = np.concatenate([codes, drawn])
-            if not replace:
-                first = np.unique(codes, axis=0, return_index=True)[1]
-                codes = codes[np.sort(first)]
-            if len(codes) >= n:
-                return codes[:n]
-        smaller = f", or n={len(codes)}" if len(codes) else ""
-        raise ValueError(
-            f"only {len(codes):,} of {_MAX_ROUNDS * shape[0]:,} cells drawn from {self.name} are "
-            f"valid and differ; n={n:,} were to be drawn. Pass valid_only=False{smaller}."
-        )
+        return from_networkx(self, graph)
 
     def graph_batch(self, architectures: Any) -> dict[str, GraphBatch]:
-        """Turn cells into graphs with nodes 0 (input) to n - 1 (output).
+        """Turn cells into graphs with nodes 0 to n - 1, the output.
 
-        See `SearchSpace.graph_batch`; the only key is ``""``.
+        See `SearchSpace.graph_batch`; the only key is ``""``. Where `sizes` has several, graphs end
+        at different nodes (`GraphBatch.ends`).
         """
         codes = self.to_codes(architectures)
+        ops, ends = codes[:, :: self.places.width], self._ends(codes)
+        numbers = self._labelled(codes)
+        options: dict[str, Any] = {
+            "node_names": tuple(map(str, self.nodes)),
+            "inputs": tuple(node - self.nodes[0] for node in self.input_nodes),
+            "ends": ends if len(self.sizes) > 1 else None,
+            "dead": (NONE,) if NONE in self.operations else (),
+        }
         edges = np.array(self.edges) - self.nodes[0]
-        options: dict[str, Any] = {"node_names": tuple(map(str, self.nodes))}
-        if NONE in self.operations:
-            options["dead"] = (NONE,)
         if self.ops_on == "edges":
-            return {"": GraphBatch(self.labels, len(self.nodes), edges, codes, **options)}
+            options["numbers"] = numbers
+            return {"": GraphBatch(self.labels, len(self.nodes), edges, ops, **options)}
         first, last = map(self.labels.index, self.free)
-        ops = np.empty((len(codes), len(self.nodes)), dtype=signed_dtype(len(self.labels)))
-        ops[:, 0], ops[:, -1] = first, last
-        ops[:, 1:-1] = codes
-        ops[:, 1:-1] += len(self.labels) - len(self.operations)
-        present = np.ones((1, len(edges)), dtype=bool)
-        batch = GraphBatch.on_nodes(self.labels, edges, present, ops, self.free)
-        return {"": replace(batch, **options)}
+        shape = len(codes), len(self.nodes)
+        inner = [v for v in range(shape[1] - 1) if v not in options["inputs"]]
+        node_ops = np.full(shape, ABSENT, dtype=signed_dtype(len(self.labels)))
+        node_ops[:, list(options["inputs"])] = first
+        shift = len(self.labels) - len(self.operations)
+        node_ops[:, inner] = np.where(ops == ABSENT, ABSENT, ops.astype(node_ops.dtype) + shift)
+        node_ops[np.arange(len(codes)), ends] = last
+        present = edges[:, 1] <= ends[:, None]
+        for name, values in numbers.items():
+            numbers[name] = np.full(shape, np.nan)
+            numbers[name][:, inner] = values
+        batch = GraphBatch.on_nodes(self.labels, edges, present, node_ops, self.free)
+        return {"": replace(batch, numbers=numbers, **options)}
 
     def prune(self, architectures: Any) -> NDArray[np.integer]:
         """Set to `none` what cannot carry signal.
@@ -267,17 +211,14 @@ class CellSpace(SearchSpace):
         codes = self.to_codes(architectures)
         if NONE not in self.operations or self.ops_on == "nodes":
             return codes
-        none = self.operations.index(NONE)
-        position_of = {edge: position for position, edge in enumerate(self.edges)}
-        for edges, here, there, start in (
-            (sorted(self.edges), 0, 1, self.nodes[0]),
-            (sorted(self.edges, key=lambda edge: -edge[1]), 1, 0, self.nodes[-1]),
-        ):
-            alive = {node: np.full(len(codes), node == start) for node in self.nodes}
-            for edge in edges:
-                position = position_of[edge]
-                codes[~alive[edge[here]], position] = none
-                alive[edge[there]] |= codes[:, position] != none
+        none, width = self.operations.index(NONE), self.places.width
+        ops = codes[:, ::width]
+        edges = [(source - self.nodes[0], target - self.nodes[0]) for source, target in self.edges]
+        inputs = [node - self.nodes[0] for node in self.input_nodes]
+        live = (ops != none) & (ops != ABSENT)
+        dead = (ops != ABSENT) & ~carrying(edges, live, inputs, self._ends(codes))
+        entries = codes.reshape(*ops.shape, width)
+        entries[dead] = [none] + [0] * (width - 1)
         return codes
 
     def is_valid(self, architectures: Any) -> NDArray[np.bool_]:
@@ -346,11 +287,11 @@ class CellSpace(SearchSpace):
         if hasattr(type(self), "operations"):  # a class with operations of its own
             return super().__repr__()
         edges, ops = list(self.edges), list(self.operations)
-        arguments = f"{ops}, {edges}, ops_on={self.ops_on!r}, name={self.name!r}"
+        options = {
+            "inputs": (self.input_nodes, self.nodes[:1]),
+            "sizes": (self.sizes, (len(self.nodes),)),
+            "numbers": (self.numbers, {}),
+        }
+        given = [f"{key}={value!r}, " for key, (value, usual) in options.items() if value != usual]
+        arguments = f"{ops}, {edges}, {''.join(given)}ops_on={self.ops_on!r}, name={self.name!r}"
         return f"{type(self).__name__}({arguments})"
-
-
-def _written(count: int) -> str:
-    """A number for people, a very large one as a power of ten."""
-    digits = len(str(count)) if count < 10**100 else int(math.log10(count)) + 1
-    return f"{count:,}" if digits <= 15 else f"about 10**{digits - 1}"
