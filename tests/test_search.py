@@ -240,7 +240,7 @@ def test_two_objectives_spread_over_the_front(table):
 
     def share(method, seed):
         run = search(pool, goals, method, 100, random_state=seed)
-        assert list(run) == ["evaluation", "candidate", "accuracy", "cheap", "cost"]
+        assert list(run) == ["evaluation", "candidate", "accuracy", "cheap", "cost", "error"]
         assert (run["cheap"] == goals["cheap"].to_numpy()[run["candidate"]]).all()
         return hypervolume(run[list(goals)], low) / hypervolume(front, low)
 
@@ -284,8 +284,8 @@ BAD = {
     "objective: rows": (wrong(objective=np.zeros(3)), ["objective", "3 rows", "243 candidates"]),
     "objective: NaN": (wrong(objective=np.full(243, np.nan)), ["objective", "not finite"]),
     "objective: returned": (
-        wrong(objective=lambda cells: [1.0]),
-        ["objective", "1 rows", "20 architectures"],
+        wrong(objective=lambda cells: [1.0, 2.0]),
+        ["objective", "2 rows", "1 architecture", "max_failures"],
     ),
     "test: rows": (wrong(test=np.zeros(2)), ["test", "(2,)", "243"]),
     "cost: infinite": (wrong(cost=np.full(243, np.inf)), ["cost", "finite", "243"]),
