@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import operator
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -12,24 +10,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from graf_utils import _checks
-from graf_utils.predictors import make_predictor
-from graf_utils.search.bayesian import Bayesian
 from graf_utils.search.candidates import Candidates
 from graf_utils.search.history import History
-from graf_utils.search.methods import METHODS
-from graf_utils.search.objectives import Known, Trained, column_of
+from graf_utils.search.objectives import Known, Trained
+from graf_utils.search.options import STARTS, Options, per_candidate
 from graf_utils.search.resume import open_file
 from graf_utils.search.space_history import SpaceHistory
 from graf_utils.search.unlisted import SpaceCandidates
 
 __all__ = ["STARTS", "SearchError", "search"]
-
-STARTS = ("random", "k-centre")
-"""How the first networks are drawn."""
-
-_ONE_BY_ONE = ("evolution", "local")
-"""Methods that look at neighbours, and propose as many at once as they are told to."""
 
 
 class SearchError(ValueError):
@@ -188,40 +177,16 @@ def search(
     >>> len(run), bool(run["best"].is_monotonic_increasing)
     (50, True)
     """
-    _check_options(candidates, method, start, restrict, guided)
-    method, surrogate = _choose(method, surrogate, guided)
-    at_once = _check_at_once(at_once, method)
-    budget, n_initial, batch_size = _sizes(candidates, budget, n_initial, batch_size)
-    max_failures = _checks.whole_number("max_failures", max_failures, 1)
-    _check_reads(candidates, method, start, restrict, guided)
-    test, spent = _per_candidate(candidates, test, cost)
-    parts: dict[str, Any] = {"method": METHODS[method] if isinstance(method, str) else method}
-    parts |= {"surrogate": surrogate, "n_initial": n_initial, "batch_size": batch_size}
-    parts |= {
-        "at_once": at_once,
-        "start": start,
-        "restrict": bool(restrict),
-        "guided": bool(guided),
-    }
-    goals = _goals(candidates, objective, n_jobs, checkpoint, random_state, parts)
-
-    kind = History if isinstance(candidates, Candidates) else SpaceHistory
-    history = kind(
-        candidates, batch_size, restrict, guided, random_state, surrogate=surrogate, at_once=at_once
-    )
+    options = Options(
+        candidates, method, surrogate, budget, n_initial, batch_size, at_once, start, restrict,
+        guided, max_failures,
+    )  # fmt: skip
+    test, spent = per_candidate(candidates, test, cost)
+    goals = _goals(options, objective, n_jobs, checkpoint, random_state)
+    history = _history(options, random_state)
     errors: list[str] = []
     try:
-        first = history.spread(n_initial) if start == "k-centre" else history.draw(n_initial)
-        _evaluate(history, goals, first, errors, max_failures)
-        if test is not None and len(goals.names) > 1:
-            raise ValueError(
-                f"test reports the incumbent of one objective; here are {len(goals.names)}. Leave "
-                "it out."
-            )
-        proposals = parts["method"](history)
-        while len(history.order) < budget:
-            items = _next(proposals)[: budget - len(history.order)]
-            _evaluate(history, goals, items, errors, max_failures)
+        _run(history, goals, options, errors, one_only=test is not None)
     except Exception as error:
         if not history.order:
             raise
@@ -232,6 +197,60 @@ def search(
             rows,
         ) from error
     return _curve(history, goals.names, errors, test, spent)
+
+
+def _history(options: Options, random_state: Any) -> History:
+    """A history in which nothing was seen."""
+    kind = History if options.listed else SpaceHistory
+    return kind(
+        options.candidates,
+        options.batch_size,
+        options.restrict,
+        options.guided,
+        random_state,
+        surrogate=options.asked,
+        at_once=options.at_once,
+    )
+
+
+def _goals(
+    options: Options, objective: Any, n_jobs: Any, checkpoint: Any, random_state: Any
+) -> Known | Trained:
+    """What gives the objectives of candidates."""
+    candidates = options.candidates
+    if callable(objective):
+        if checkpoint is None:
+            return Trained(objective, candidates.space, n_jobs)
+        file = open_file(checkpoint, random_state, {"objective": objective, **options.parts()})
+        return Trained(objective, candidates.space, n_jobs, file)
+    if checkpoint is not None:
+        raise ValueError(
+            f"checkpoint={str(checkpoint)!r} keeps what a function returns, and objective is "
+            f"{type(objective).__name__}: nothing is evaluated. Leave checkpoint out."
+        )
+    if not options.listed:
+        raise ValueError(
+            f"objective is {type(objective).__name__}; the candidates of {candidates.space.name} "
+            "are not listed, so it must be a function of a list of architectures."
+        )
+    return Known(candidates.architectures, objective)
+
+
+def _run(
+    history: History, goals: Known | Trained, options: Options, errors: list[str], one_only: bool
+) -> None:
+    """Evaluate until the budget is spent."""
+    draw = history.spread if options.start == "k-centre" else history.draw
+    _evaluate(history, goals, draw(options.n_initial), errors, options.max_failures)
+    if one_only and len(goals.names) > 1:
+        raise ValueError(
+            f"test reports the incumbent of one objective; here are {len(goals.names)}. Leave it "
+            "out."
+        )
+    proposals = options.propose(history)
+    while len(history.order) < options.budget:
+        items = _next(proposals)[: options.budget - len(history.order)]
+        _evaluate(history, goals, items, errors, options.max_failures)
 
 
 def _next(proposals: Iterator[Sequence[Any]]) -> Sequence[Any]:
@@ -258,130 +277,6 @@ def _evaluate(
             f"last one with: {errors[-1]}. Correct objective; or, if these architectures cannot be "
             "trained, go on with a higher max_failures."
         )
-
-
-def _check_options(candidates: Any, method: Any, start: Any, restrict: Any, guided: Any) -> None:
-    """Check what is no number, before anything is evaluated."""
-    if not isinstance(candidates, Candidates | SpaceCandidates):
-        raise ValueError(
-            f"candidates is {type(candidates).__name__}; it must be Candidates. Write "
-            "Candidates.of(table, 'graf'), or Candidates.of(space, 'graf') for a space that is "
-            "not listed."
-        )
-    if not callable(method):
-        _checks.choice("method", method, METHODS)
-    _checks.choice("start", start, STARTS)
-    for name, value in (("restrict", restrict), ("guided", guided)):
-        if not isinstance(value, bool | np.bool_):
-            raise ValueError(f"{name}={value!r} must be True or False.")
-    if guided and method not in _ONE_BY_ONE:
-        raise ValueError(
-            f"guided=True orders neighbours, which method={method!r} does not visit. Use "
-            "'evolution' or 'local', or restrict=True."
-        )
-
-
-def _choose(method: Any, surrogate: Any, guided: bool) -> tuple[Any, Any]:
-    """The method, and the surrogate that its history asks, both checked."""
-    if surrogate is None:
-        return method, None
-    if isinstance(method, Bayesian):
-        raise ValueError(
-            f"surrogate={surrogate!r:.80} beside method={method!r:.80}, which has one of its own. "
-            "Write method=Bayesian(surrogate), or method='bayesian'."
-        )
-    if method == "bayesian":
-        return dataclasses.replace(METHODS[method], surrogate=surrogate), None
-    if isinstance(method, str) and method != "predictor" and not guided:
-        raise ValueError(
-            f"surrogate={surrogate!r:.80} is not asked by method={method!r}. Use 'predictor' or "
-            "'bayesian', or guided=True with 'evolution' or 'local'."
-        )
-    make_predictor(surrogate)
-    return method, surrogate
-
-
-def _check_at_once(at_once: Any, method: Any) -> int:
-    """The number of proposals of a method that looks at neighbours."""
-    number = _checks.whole_number("at_once", at_once, 1)
-    if number > 1 and isinstance(method, str | Bayesian) and method not in _ONE_BY_ONE:
-        raise ValueError(
-            f"at_once={at_once} is for {' and '.join(map(repr, _ONE_BY_ONE))}; method={method!r} "
-            f"proposes batch_size networks at once. Pass batch_size={at_once}."
-        )
-    return number
-
-
-def _check_reads(candidates: Any, method: Any, start: str, restrict: bool, guided: bool) -> None:
-    """Raise if features are read and there are none, before anything is evaluated."""
-    reads = restrict or guided or start == "k-centre"
-    reads = reads or method == "predictor" or isinstance(method, Bayesian) or method == "bayesian"
-    if reads and isinstance(candidates, SpaceCandidates) and candidates.encoding is None:
-        candidates.features(candidates.sample(1, 0))  # says so
-
-
-def _sizes(candidates: Any, budget: Any, n_initial: Any, batch_size: Any) -> tuple[int, int, int]:
-    """The numbers of evaluations, checked."""
-    most = len(candidates) if isinstance(candidates, Candidates) else None
-    try:
-        sizes = operator.index(budget), operator.index(n_initial), operator.index(batch_size)
-        fits = 2 <= sizes[1] <= sizes[0] <= (most or sizes[0]) and sizes[2] >= 1
-    except TypeError:
-        fits = False
-    if not fits:
-        with_n = "" if most is None else f" with {most} candidates"
-        raise ValueError(
-            f"budget={budget!r}, n_initial={n_initial!r}, batch_size={batch_size!r}{with_n}: they "
-            "must be whole numbers, and 2 <= n_initial <= budget"
-            f"{'' if most is None else ' <= candidates'} and batch_size >= 1 must hold."
-        )
-    return sizes
-
-
-def _per_candidate(
-    candidates: Any, test: Any, cost: Any
-) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
-    """Test value and cost of each candidate, as far as there are some."""
-    if isinstance(candidates, Candidates):
-        n = len(candidates)
-        return (
-            None if test is None else column_of("test", test, n),
-            None if cost is None else column_of("cost", cost, n),
-        )
-    for name, value in (("test", test), ("cost", cost)):
-        if value is not None:
-            raise ValueError(
-                f"{name} has one value per candidate, and those of {candidates.space.name} are not "
-                f"listed. Leave {name} out, and compute it of run['architecture']."
-            )
-    return None, None
-
-
-def _goals(
-    candidates: Any, objective: Any, n_jobs: Any, checkpoint: Any, random_state: Any, parts: Any
-) -> Known | Trained:
-    """What gives the objectives of candidates."""
-    listed = isinstance(candidates, Candidates)
-    if callable(objective):
-        if checkpoint is None:
-            return Trained(objective, candidates.space, n_jobs)
-        among = candidates
-        if listed:
-            among = (candidates.space, candidates.codes, candidates.features)
-        parts = {"objective": objective, "candidates": among, **parts}
-        file = open_file(checkpoint, random_state, parts)
-        return Trained(objective, candidates.space, n_jobs, file)
-    if checkpoint is not None:
-        raise ValueError(
-            f"checkpoint={str(checkpoint)!r} keeps what a function returns, and objective is "
-            f"{type(objective).__name__}: nothing is evaluated. Leave checkpoint out."
-        )
-    if not listed:
-        raise ValueError(
-            f"objective is {type(objective).__name__}; the candidates of {candidates.space.name} "
-            "are not listed, so it must be a function of a list of architectures."
-        )
-    return Known(candidates.architectures, objective)
 
 
 def _curve(

@@ -27,7 +27,16 @@ class SearchFile(RowFile):
     holds = "evaluations"
 
     def is_sound(self, row: dict[str, Any]) -> bool:
-        """See `RowFile.is_sound`."""
+        """Tell whether there is a finite number for each objective, or else a reason.
+
+        Parameters
+        ----------
+        row : dict
+
+        Returns
+        -------
+        bool
+        """
         if set(row) != {"values", "error"} or not isinstance(row["error"], str):
             return False
         values = row["values"]

@@ -52,7 +52,7 @@ class SpaceCandidates:
     """
 
     space: SearchSpace
-    encoding: str | Callable[[Table], Any] | None = "graf"
+    encoding: str | Callable[[Table], Any] | None
     valid_only: bool = True
 
     def __post_init__(self) -> None:
