@@ -1,6 +1,6 @@
 """Evolution in a space of 10**20 cells, killed three times: the same rows as if it had not been.
 
-`python search_huge_space.py 10000` prints seconds, peak memory and the best cells.
+`python search_huge_space.py 10000` prints seconds and peak memory.
 """
 
 import resource
@@ -29,9 +29,8 @@ def train(cells):
 
 
 def run(checkpoint=None):
-    everything = Candidates.of(SPACE, None)  # evolution reads no features
-    options = {"checkpoint": checkpoint, "random_state": 0}
-    return search(everything, train, "evolution", EVALUATIONS, **options)
+    cells = Candidates.of(SPACE, None)  # evolution reads no features
+    return search(cells, train, "evolution", EVALUATIONS, checkpoint=checkpoint, random_state=0)
 
 
 if __name__ == "__main__" and len(sys.argv) > 2:
@@ -51,4 +50,3 @@ elif __name__ == "__main__":
     print("different cells:", resumed["architecture"].nunique())
     print("failed:", (resumed["error"] != "").sum())
     print(f"{seconds:.1f} s of one core, at most {usage.ru_maxrss / 1024:.0f} MB, with the imports")
-    print(resumed.nlargest(3, "value")[["evaluation", "architecture", "value"]].to_string())
