@@ -10,7 +10,6 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -155,9 +154,11 @@ class Trained:
             for number, row in unordered(_evaluate, calls, self.n_jobs, batch_size=1):
                 left.remove(number)
                 yield number, row
-        except BrokenProcessPool:  # nobody knows by which of those that were under way
-            for number in sorted(left):
-                yield number, _evaluate_apart(*calls[number])
+        except Exception as error:
+            if not _killed(error):
+                raise
+            for number in sorted(left):  # nobody knows by which of those that were under way
+                yield number, _evaluate_apart(calls[number])
 
     def _checked(self, rows: list[dict[str, Any]]) -> tuple[NDArray[np.float64], list[str]]:
         """Values and reasons, in the order of the architectures and not in that of their end."""
@@ -195,12 +196,18 @@ def _evaluate(function: Callable[[list[Any]], Any], architecture: Any) -> dict[s
     return {"values": values, "error": ""}
 
 
-def _evaluate_apart(function: Callable[[list[Any]], Any], architecture: Any) -> dict[str, Any]:
-    """The row of an architecture, computed in a process that it may end."""
+def _killed(error: Exception) -> bool:
+    """Whether a call ended the process that it ran in: an error of loky, or of Dask."""
+    return isinstance(error, BrokenProcessPool) or type(error).__name__ == "KilledWorker"
+
+
+def _evaluate_apart(call: tuple[Any, ...]) -> dict[str, Any]:
+    """The row of one architecture, computed alone in a process, which it may end."""
     try:
-        with joblib.parallel_config("loky"):
-            ((_, row),) = unordered(_evaluate, [(function, architecture)], 2)
-    except BrokenProcessPool:
+        ((_, row),) = unordered(_evaluate, [call], 2)
+    except Exception as error:
+        if not _killed(error):
+            raise
         return {"values": None, "error": "Killed: its process ended (out of memory, a signal)"}
     return row
 
@@ -209,13 +216,9 @@ def _as_list(returned: Any) -> Any:
     """A bare number, or a mapping to bare numbers, as those of one architecture."""
     if isinstance(returned, Mapping):
         return {name: _as_list(value) for name, value in returned.items()}
-    if (
-        isinstance(returned, bool | str)
-        or np.ndim(returned)
-        or _checks.numbers_of(returned) is None
-    ):
-        return returned
-    return [float(_checks.numbers_of(returned))]
+    bare = not isinstance(returned, bool | str | None) and np.ndim(returned) == 0
+    number = _checks.numbers_of(returned) if bare else None
+    return returned if number is None else [float(number)]
 
 
 def _reason(error: Exception) -> str:

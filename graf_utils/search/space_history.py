@@ -18,7 +18,7 @@ _OPTIONS = 1000  # architectures that a surrogate chooses from
 _PARENTS = 20  # best evaluated, of which half of these are changes
 _BLOCK = 256  # architectures drawn at a time
 _FRUITLESS = 100  # blocks without a new architecture after which the space is taken for used up
-_RESTRICTED = 20  # architectures looked at for each one drawn from a restricted space
+_RESTRICTED = 50  # architectures looked at for each one drawn from a restricted space
 
 
 class SpaceHistory(History):
@@ -93,8 +93,9 @@ class SpaceHistory(History):
     def draw(self, n: int) -> NDArray[np.integer]:
         """Draw candidates at random.
 
-        See `History.draw`. Of a restricted space, those are drawn that lie in it among twenty
-        times as many; if that leaves too few, the least important features are given up.
+        See `History.draw`. From a restricted space those are drawn that lie in it among fifty
+        times as many, half of them changes of the best; if that leaves too few, the least
+        important features are given up.
 
         Raises
         ------
@@ -103,9 +104,8 @@ class SpaceHistory(History):
         """
         if not self.restrict or self.knows_too_little:
             return self._new(n)
-        codes = self._new(_RESTRICTED * n)
-        inside = np.flatnonzero(self._inside(self.features(codes), n))
-        return codes[inside[:n]]
+        codes = self._mixed(_RESTRICTED * n)
+        return codes[self._inside(self.features(codes), n)][:n]
 
     def _inside(self, features: NDArray[np.float32], n: int) -> NDArray[np.bool_]:
         """Which of some candidates lie in the restricted space, which must leave n of them."""
@@ -142,19 +142,22 @@ class SpaceHistory(History):
 
         See `History.options`.
         """
-        n = _OPTIONS if n is None else n
+        codes = self._mixed(_OPTIONS if n is None else n)
+        if self.restrict and not self.knows_too_little:
+            codes = codes[self._inside(self.features(codes), self.batch_size)]
+        return codes
+
+    def _mixed(self, n: int) -> NDArray[np.integer]:
+        """New architectures in a random order, half of them changes of the best evaluated."""
         order = np.argsort(-self.scores(), kind="stable")[:_PARENTS]
         parents = order[self.succeeded[order]]
         share = -(-n // 2 // max(1, len(parents)))
         near = [self._neighbours(self.order[parent])[:share] for parent in parents]
         drawn = self._new(n)
-        codes = np.concatenate([self._no_codes(), *near])[: n // 2]
-        codes = np.concatenate([codes, drawn])
+        changed = np.concatenate([self._no_codes(), *near])[: n // 2]
+        codes = np.concatenate([changed, drawn])
         first = np.unique(codes, axis=0, return_index=True)[1]
-        codes = codes[np.sort(first)[:n]]
-        if self.restrict and not self.knows_too_little:
-            codes = codes[self._inside(self.features(codes), self.batch_size)]
-        return self.rng.permutation(codes)
+        return self.rng.permutation(codes[np.sort(first)[:n]])
 
     def near(self, item: Any) -> NDArray[np.integer]:
         """Find the neighbours that may come next; see `History.near`."""

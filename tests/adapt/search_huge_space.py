@@ -47,6 +47,5 @@ elif __name__ == "__main__":
         print("killed:", process.wait() == -9)
     resumed = run(file)
     print("same rows:", resumed.equals(expected))
-    print("different cells:", resumed["architecture"].nunique())
-    print("failed:", (resumed["error"] != "").sum())
+    print(f"{resumed['architecture'].nunique()} cells, {(resumed['error'] != '').sum()} failed")
     print(f"{seconds:.1f} s of one core, at most {usage.ru_maxrss / 1024:.0f} MB, with the imports")
