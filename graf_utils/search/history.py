@@ -52,6 +52,8 @@ class History:
         Candidates evaluated, in order.
     values : ndarray of shape (n_evaluated, n_objectives)
         Their objectives; NaN for an evaluation that failed.
+    errors : list of str
+        Why it failed, or ``""``.
     unseen : ndarray of shape (n,), bool
         Candidates that were neither evaluated nor claimed.
     weights : ndarray of shape (n_objectives,)
@@ -76,6 +78,7 @@ class History:
         self.surrogate = surrogate
         self.at_once = at_once
         self.order: list[Any] = []
+        self.errors: list[str] = []
         self.values: NDArray[np.float64] = np.empty((0, 0))
         self.weights = np.ones(1)
         self.learnt_at = 0
@@ -88,7 +91,12 @@ class History:
 
     # --- what was evaluated ---
 
-    def add(self, items: Sequence[Any], values: NDArray[np.float64]) -> None:
+    def add(
+        self,
+        items: Sequence[Any],
+        values: NDArray[np.float64],
+        errors: Sequence[str] | None = None,
+    ) -> None:
         """Take in some evaluations, and forget the guidance when a batch is full.
 
         Parameters
@@ -97,8 +105,11 @@ class History:
         values : ndarray of shape (n_items, n_objectives)
             Their objectives; NaN for those that failed. While all have failed, and nobody knows
             how many objectives there are, one column.
+        errors : sequence of str, optional
+            Why each failed, or ``""``.
         """
         self.order += list(items)
+        self.errors += [""] * len(items) if errors is None else list(errors)
         self._note(items)
         n = values.shape[1]
         if self.values.shape[1] != n:  # the first, or the first that succeeded

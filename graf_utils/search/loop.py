@@ -151,12 +151,13 @@ def search(
     -------
     DataFrame
         One row per evaluation: ``evaluation`` (from 1), ``candidate`` (row), the objective under
-        its column name or ``value``, ``cost`` spent so far, and ``error``: why an evaluation
-        failed (an exception, NaN, infinity, something else than numbers), with NaN as its value, or
-        ``""``. A failed one is not repeated, nor learnt from. With one objective also ``best``,
+        its column name or ``value``, and ``cost`` spent so far. With one objective also ``best``,
         the highest value so far, ``incumbent``, the candidate that has it (the first, if several;
-        -1 if none has succeeded), and with `test` its ``test`` value. Of a space that is not
-        listed, ``candidate`` is a row of this frame, and ``architecture`` a further column.
+        -1 if all have failed), and with `test` its ``test`` value. Of a function also ``error``:
+        why an evaluation failed (an exception, NaN, infinity, something else than numbers), or
+        ``""``. The objective of a failed one is NaN; it is neither repeated nor learnt from. Of a
+        space that is not listed, ``candidate`` is a row of this frame, and ``architecture`` a
+        further column.
 
     Raises
     ------
@@ -182,21 +183,20 @@ def search(
         guided, max_failures,
     )  # fmt: skip
     test, spent = per_candidate(candidates, test, cost)
-    goals = _goals(options, objective, n_jobs, checkpoint, random_state)
     history = _history(options, random_state)
-    errors: list[str] = []
+    goals = _goals(options, objective, n_jobs, checkpoint, random_state)
     try:
-        _run(history, goals, options, errors, one_only=test is not None)
+        _run(history, goals, options, one_only=test is not None)
     except Exception as error:
         if not history.order:
             raise
-        rows = _curve(history, goals.names, errors, test, spent)
+        rows = _curve(history, goals, test, spent)
         raise SearchError(
             f"the search ended after {len(rows)} evaluations, which are the rows of this error "
             f"(error.rows): {error}",
             rows,
         ) from error
-    return _curve(history, goals.names, errors, test, spent)
+    return _curve(history, goals, test, spent)
 
 
 def _history(options: Options, random_state: Any) -> History:
@@ -236,12 +236,10 @@ def _goals(
     return Known(candidates.architectures, objective)
 
 
-def _run(
-    history: History, goals: Known | Trained, options: Options, errors: list[str], one_only: bool
-) -> None:
+def _run(history: History, goals: Known | Trained, options: Options, one_only: bool) -> None:
     """Evaluate until the budget is spent."""
     draw = history.spread if options.start == "k-centre" else history.draw
-    _evaluate(history, goals, draw(options.n_initial), errors, options.max_failures)
+    _evaluate(history, goals, draw(options.n_initial), options.max_failures)
     if one_only and len(goals.names) > 1:
         raise ValueError(
             f"test reports the incumbent of one objective; here are {len(goals.names)}. Leave it "
@@ -250,7 +248,7 @@ def _run(
     proposals = options.propose(history)
     while len(history.order) < options.budget:
         items = _next(proposals)[: options.budget - len(history.order)]
-        _evaluate(history, goals, items, errors, options.max_failures)
+        _evaluate(history, goals, items, options.max_failures)
 
 
 def _next(proposals: Iterator[Sequence[Any]]) -> Sequence[Any]:
@@ -263,31 +261,27 @@ def _next(proposals: Iterator[Sequence[Any]]) -> Sequence[Any]:
         ) from None
 
 
-def _evaluate(
-    history: History, goals: Known | Trained, proposed: Any, errors: list[str], max_failures: int
-) -> None:
+def _evaluate(history: History, goals: Known | Trained, proposed: Any, max_failures: int) -> None:
     """Evaluate what was proposed, and stop if too many fail in a row."""
     items = history.checked(proposed)
-    values, why = goals.ask(items, history.architectures(items))
-    history.add(items, values)
-    errors += why
-    if all(errors[-max_failures:]) and len(errors) >= max_failures:
+    history.add(items, *goals.ask(items, history.architectures(items)))
+    last = history.errors[-max_failures:]
+    if len(last) == max_failures and all(last):
         raise ValueError(
             f"the last {max_failures} evaluations all failed (max_failures={max_failures}), the "
-            f"last one with: {errors[-1]}. Correct objective; or, if these architectures cannot be "
+            f"last one with: {last[-1]}. Correct objective; or, if these architectures cannot be "
             "trained, go on with a higher max_failures."
         )
 
 
 def _curve(
     history: History,
-    names: list[str],
-    errors: list[str],
+    goals: Known | Trained,
     test: NDArray[Any] | None,
     spent: NDArray[np.float64] | None,
 ) -> pd.DataFrame:
     """The frame of a search: one row per evaluation."""
-    names, n = names or ["value"], len(history.order)
+    names, n = goals.names or ["value"], len(history.order)
     frame = pd.DataFrame({"evaluation": np.arange(1, n + 1)})
     if isinstance(history, SpaceHistory):
         frame["candidate"] = np.arange(n)
@@ -303,4 +297,5 @@ def _curve(
             found = frame["incumbent"].to_numpy()
             frame["test"] = np.where(found < 0, np.nan, test[found])
     each = np.ones(n) if spent is None else spent[history.order]
-    return frame.assign(cost=each.cumsum(), error=errors)
+    frame["cost"] = each.cumsum()
+    return frame.assign(error=history.errors) if isinstance(goals, Trained) else frame
