@@ -359,6 +359,27 @@ def test_a_search_cut_anywhere_goes_on_with_the_same_rows(tmp_path, name):
     assert not CALLS
 
 
+def test_nested_genotypes_are_found_again(tmp_path):
+    """JSON has lists for tuples."""
+    space = DARTS()
+    calls = []
+
+    def objective(cells):
+        calls.append(cells[0])
+        return [float(np.sum(space.to_codes(cells)))]
+
+    def run(**options):
+        calls.clear()
+        everything = Candidates.of(space, None)
+        return search(everything, objective, "evolution", 8, n_initial=4, random_state=0, **options)
+
+    file = tmp_path / "search.jsonl"
+    first = run(checkpoint=file)
+    assert len(calls) == 8
+    pd.testing.assert_frame_equal(run(checkpoint=file), first)
+    assert not calls
+
+
 def test_a_finished_search_goes_on_with_a_higher_budget(tmp_path):
     file = tmp_path / "search.jsonl"
     first = small(file, budget=21)
@@ -588,7 +609,7 @@ def test_too_many_failures_in_a_row_end_the_search_and_nothing_is_lost(tmp_path)
     assert len(CALLS) == 16
     assert (run["error"] != "").sum() == 5
     lines = [x for x in file.read_text(encoding="utf8").splitlines(True) if "disk is full" not in x]
-    file.write_text("".join(lines[:10]), encoding="utf8")  # another: evaluate them again
+    file.write_text("".join(lines), encoding="utf8")  # another: evaluate them again
     pd.testing.assert_frame_equal(small(file, **options, budget=15), expected)
 
 

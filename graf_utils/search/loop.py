@@ -143,7 +143,8 @@ def search(
         it when it is called again, with the same rows as if it had not been killed; `budget`,
         `n_jobs`, `max_failures`, `test` and `cost` may change. One search at a time may use it.
         Its first line says what decides the search: the code of the objective, the candidates, all
-        other options, versions. A file that does not begin so is never written to.
+        other options, versions; what a function uses is a part of it. A file that does not begin
+        so is never written to. To evaluate failed ones again, delete their lines.
     random_state : int, RandomState or None
         Fixes all that is drawn.
 
@@ -269,8 +270,8 @@ def _evaluate(history: History, goals: Known | Trained, proposed: Any, max_failu
     if len(last) == max_failures and all(last):
         raise ValueError(
             f"the last {max_failures} evaluations all failed (max_failures={max_failures}), the "
-            f"last one with: {last[-1]}. Correct objective; or, if these architectures cannot be "
-            "trained, go on with a higher max_failures."
+            f"last one with: {last[-1]}. Correct objective, with another checkpoint if there is "
+            "one; or, if the cause lies elsewhere, go on with a higher max_failures."
         )
 
 
