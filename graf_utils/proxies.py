@@ -34,6 +34,7 @@ from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 from torch.nn.modules.conv import _ConvNd
 
 from graf_utils._copies import copied, kept
+from graf_utils._devices import usable_device
 from graf_utils._watch import (
     BATCH_NORMS,
     NORMS,
@@ -347,8 +348,13 @@ def seeded(seed: int, device: str | torch.device = "cpu") -> Iterator[None]:
     Yields
     ------
     None
+
+    Raises
+    ------
+    ValueError
+        It is no device that can compute here.
     """
-    device = torch.device(device)
+    device = usable_device(device)
     python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002
     devices = [device] if device.type == "cuda" else []
     try:

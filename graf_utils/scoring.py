@@ -19,6 +19,7 @@ from tqdm import tqdm
 from graf_utils import __version__
 from graf_utils._checkpoint import UNBUILT, Checkpoint
 from graf_utils._checks import in_order, listed, named, nearest, short, whole_number
+from graf_utils._devices import usable_device
 from graf_utils._keys import NotKeyable, digest
 from graf_utils._parallel import torch_alone, torch_lock, unordered
 from graf_utils.networks import Builder, FunctionBuilder
@@ -105,7 +106,7 @@ def score_network(
     loss : callable, optional
         As in `score`.
     device : str or torch.device
-        Where the copy is scored.
+        Where the copy is scored; one that is there.
     random_state : int
         Seed of all random numbers.
 
@@ -120,7 +121,8 @@ def score_network(
     Raises
     ------
     ValueError
-        `network` is no module or cannot be copied, a proxy is unknown, or the batch is none.
+        `network` is no module or cannot be copied, a proxy is unknown, the device is not there, or
+        the batch is none.
     """
     if not isinstance(network, nn.Module):
         raise ValueError(
@@ -130,7 +132,7 @@ def score_network(
         )
     seed = whole_number("random_state", random_state, -(2**63), 2**63 - 1)
     images, labels = _batch(batch, _loss(loss))
-    functions, device = _proxies(proxies), _device(device)
+    functions, device = _proxies(proxies), usable_device(device)
     with torch_lock(), torch.inference_mode(False), torch.enable_grad():
         return _measure(network, images, labels, functions, loss, device, seed)
 
@@ -228,7 +230,7 @@ def score(
         written to. If a proxy or an operation cannot be described, there is a warning and no
         checkpoint.
     device : str or torch.device
-        ``"cuda"`` for a GPU.
+        ``"cuda"`` for a GPU that is there.
     random_state : int
         Seed.
     progress : bool
@@ -254,12 +256,12 @@ def score(
     Raises
     ------
     ValueError
-        An unknown proxy or network option, a batch that does not fit, or a checkpoint of other
-        settings or with a line that is none; nothing is computed then. Also: something of your own
-        is not the same in a worker process.
+        An unknown proxy or network option, a device that is not there, a batch that does not fit,
+        or a checkpoint of other settings or with a line that is none; nothing is computed then.
+        Also: something of your own is not the same in a worker process.
     """
     seed = whole_number("random_state", random_state, -(2**63), 2**63 - 1)
-    functions, device = _proxies(proxies), _device(device)
+    functions, device = _proxies(proxies), usable_device(device)
     images, labels = _batch(image_batch() if batch is None else batch, _loss(loss))
     options = {"operations": operations, **network}
     builder = _builder(space, build, options, images, labels)
@@ -482,15 +484,6 @@ def _reader(space: SearchSpace) -> Callable[[Any], tuple[Any, ...]]:
         return code
 
     return to_code
-
-
-def _device(device: str | torch.device) -> torch.device:
-    try:
-        return torch.device(device)
-    except (RuntimeError, TypeError):
-        raise ValueError(
-            f"device={device!r} is no device of PyTorch; write 'cpu', or 'cuda' for a GPU."
-        ) from None
 
 
 def _proxies(proxies: Any) -> dict[str, Callable[[Run], Any]]:

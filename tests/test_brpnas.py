@@ -133,6 +133,23 @@ def test_the_global_node_receives_from_all_and_all_from_themselves():
         assert not (graphs.receives & ~live[:, None]).any()
 
 
+@pytest.mark.parametrize("space", [SPACE, NB101(), DARTS(), TNB101Macro()], ids=str)
+def test_absent_nodes_can_be_kept_for_the_global_node_alone(space):
+    cells = space.enumerate()[:50] if space.name == "nb101" else space.sample(20)
+    batches = space.graph_batch(cells)
+    left_out, kept = operation_graphs(batches), operation_graphs(batches, keep_absent=True)
+    assert kept.labels == left_out.labels
+    assert (kept.node_labels == left_out.node_labels).all()
+    assert kept.receives[:, 0].all()
+    for graph in range(len(kept)):
+        absent = kept.node_labels[graph] == -1
+        alone = np.eye(kept.node_labels.shape[1], dtype=bool)[absent]
+        assert (kept.receives[graph][absent] == alone).all()
+        assert (kept.receives[graph].T[absent][:, 1:] == alone[:, 1:]).all()
+        present = np.ix_(~absent, ~absent)
+        assert (kept.receives[graph][present] == left_out.receives[graph][present]).all()
+
+
 def test_both_cells_of_darts_stand_side_by_side():
     space = DARTS()
     graphs = operation_graphs(space.graph_batch(space.sample(5, random_state=0)))
@@ -159,6 +176,35 @@ def dense_forward(model, graphs, row):
         for block in model.blocks:
             x = torch.relu(block.norm(block.linear(adjacency @ x)))
     return x[0]
+
+
+def dense_with_absent(model, space, cell):
+    """One NB201 cell on a fixed number of nodes with dense matrices, the absent ones all zero."""
+    graphs = operation_graphs(space.graph_batch([cell]))
+    n_nodes = graphs.node_labels.shape[1]
+    adjacency = graphs.receives[0].astype(np.float32)
+    adjacency[0] = 1  # the global node receives from every place
+    np.fill_diagonal(adjacency, 1)
+    x = np.zeros((n_nodes, len(graphs.labels)), dtype=np.float32)
+    for node, label in enumerate(graphs.node_labels[0]):
+        if label >= 0:
+            x[node, label] = 1
+    adjacency, x = torch.tensor(adjacency), torch.tensor(x)
+    with torch.no_grad():
+        for block in model.blocks:
+            x = torch.relu(block.norm(block.linear(adjacency @ x)))
+    return x[0]
+
+
+def test_absent_nodes_take_part_as_nodes_without_a_label():
+    cells = SPACE.sample(20, random_state=4)
+    kept = operation_graphs(SPACE.graph_batch(cells), keep_absent=True)
+    model = encoder(kept)
+    found = embed(model, kept)
+    for row, cell in enumerate(cells):
+        assert torch.allclose(dense_with_absent(model, SPACE, cell), found[row], atol=1e-5)
+    without = embed(model, operation_graphs(SPACE.graph_batch(cells)))
+    assert not torch.allclose(found, without, atol=1e-2)
 
 
 @pytest.mark.parametrize("conv", ["gcn", "gin"])
@@ -329,6 +375,47 @@ def test_predictions_do_not_depend_on_the_unit_of_features_and_targets(data):
     assert np.allclose(clone(model).fit(X, y * 100 + 3).predict(X), plain * 100 + 3, atol=1e-3)
 
 
+def nonzero(spread):
+    return np.where(spread == 0, 1, spread)
+
+
+SCALED = {
+    "standard": lambda x, of: np.clip((x - of.mean(0)) / nonzero(of.std(0)), -5, 5),
+    "range": lambda x, of: np.clip((x - of.min(0)) / nonzero(np.ptp(of, 0)), 0, 1),
+    "none": lambda x, of: x,
+}
+
+
+@pytest.mark.parametrize("kind", SCALED)
+def test_features_are_scaled_as_asked_from_the_training_set(data, kind):
+    cells, features, y = data
+    model = BRPNASRegressor("nb201", feature_scaling=kind, **SMALL).fit(
+        np.hstack([cells[:60], features[:60]]), y[:60]
+    )
+    found = model.embed(np.hstack([cells, 3 * features]))[:, 16:]
+    assert np.allclose(found, SCALED[kind](3 * features, features[:60]), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", SCALED)
+def test_targets_are_scaled_back(data, kind):
+    cells, _, y = data
+    settings = {"target_scaling": kind, "n_epochs": 60, "n_hidden": 32, "learning_rate": 3e-3}
+    model = BRPNASRegressor("nb201", **(SMALL | settings)).fit(cells[:60], y[:60])
+    predicted = model.predict(cells[60:])
+    assert np.abs(predicted - y[60:]).mean() < np.abs(y[60:] - y[:60].mean()).mean()
+    scaled = model.predict(cells[:60])
+    unit = {"standard": y[:60].std(), "range": np.ptp(y[:60]), "none": 1.0}[kind]
+    assert np.abs(scaled - y[:60]).mean() / unit < 2 * model.history_[-1]  # in one unit
+
+
+def test_raw_targets_take_the_unit_into_the_training(data):
+    cells, _, y = data
+    model = BRPNASRegressor("nb201", **SMALL)
+    raw = clone(model).set_params(target_scaling="none")
+    assert np.allclose(model.fit(cells, 10 * y).history_, clone(model).fit(cells, y).history_)
+    assert clone(raw).fit(cells, 10 * y).history_[0] > 5 * clone(raw).fit(cells, y).history_[0]
+
+
 def test_a_feature_far_outside_the_training_set_is_cut_off(data):
     cells, features, y = data
     model = BRPNASRegressor("nb201", **SMALL).fit(np.hstack([cells, features]), y)
@@ -355,6 +442,28 @@ def test_held_out_networks_choose_the_weights(data):
     held = rng.permutation(80)[:20]
     loss = np.abs(model.predict(cells[held]) - y[held]).mean() / y.std()
     assert loss == pytest.approx(min(model.history_), rel=1e-4)
+
+
+def test_the_last_weights_are_kept_on_request(data):
+    cells, _, y = data
+    settings = {"n_epochs": 40, "validation_fraction": 0.25, "learning_rate": 0.01, "patience": 40}
+    best = BRPNASRegressor("nb201", **(SMALL | settings)).fit(cells, y)
+    last = clone(best).set_params(keep_best=False).fit(cells, y)
+    assert last.history_ == best.history_  # the same training
+    assert int(np.argmin(best.history_)) < 39  # and the last epoch is not the best
+    rng = check_random_state(0)
+    rng.randint(2**31)  # the seed of the weights
+    held = rng.permutation(80)[:20]
+    loss = np.abs(last.predict(cells[held]) - y[held]).mean() / y.std()
+    assert loss == pytest.approx(last.history_[-1], rel=1e-4)
+    assert loss > min(last.history_)
+
+
+def test_absent_nodes_reach_the_estimator(data):
+    cells, _, y = data
+    model = BRPNASRegressor("nb201", keep_absent=True, **SMALL).fit(cells, y)
+    graphs = operation_graphs(SPACE.graph_batch(cells), keep_absent=True)
+    assert torch.allclose(model.embed(cells), embed(model.model_, graphs).double(), atol=1e-5)
 
 
 def test_it_fits_into_the_protocol(data, tmp_path):
@@ -392,6 +501,20 @@ BAD = {
     "head": (lambda: small(head="binari").fit(CELLS, Y), ["head='binari'", "Did you mean"]),
     "conv": (lambda: small(conv="gat").fit(CELLS, Y), ["conv='gat'", "gcn"]),
     "no layers": (lambda: small(n_layers=0).fit(CELLS, Y), ["n_layers=0", "at least 1"]),
+    "feature scaling": (
+        lambda: small(feature_scaling="minmax").fit(CELLS, Y),
+        ["feature_scaling='minmax'", "range"],
+    ),
+    "target scaling": (
+        lambda: small(target_scaling=None).fit(CELLS, Y),
+        ["target_scaling=None", "'none'"],
+    ),
+    "keep best": (lambda: small(keep_best="yes").fit(CELLS, Y), ["keep_best='yes'", "True or"]),
+    "keep absent": (lambda: small(keep_absent=1).fit(CELLS, Y), ["keep_absent=1", "True or"]),
+    "huge targets": (
+        lambda: small(target_scaling="range").fit(CELLS, np.where(Y, 1.7e308, -1.7e308)),
+        ["y are so large", "Clip"],
+    ),
     "dropout": (lambda: small(dropout=1).fit(CELLS, Y), ["dropout=1", "below 1"]),
     "no space": (lambda: BRPNASRegressor().fit(CELLS, Y), ["space=None", "space='nb201'"]),
     "targets": (lambda: small().fit(CELLS, Y[:7]), ["y of shape (7,)", "8 rows"]),

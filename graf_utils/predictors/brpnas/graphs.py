@@ -23,10 +23,10 @@ class OperationGraphs:
     labels : tuple of str
         What a node can be; the last is ``"global"``.
     node_labels : ndarray of shape (n_graphs, n_nodes), integer
-        Label of each node, -1 where there is no node. Node 0 is the global node.
+        Label of each node, -1 where there is no operation. Node 0 is the global node.
     receives : ndarray of shape (n_graphs, n_nodes, n_nodes), bool
         ``receives[g, i, j]``: node i sums up node j. Every node receives from itself and from its
-        successors, the global node from all nodes.
+        successors, the global node from all nodes. A place that is no node receives nothing.
     """
 
     labels: tuple[str, ...]
@@ -38,7 +38,9 @@ class OperationGraphs:
         return len(self.node_labels)
 
 
-def operation_graphs(cells: GraphBatch | Mapping[str, GraphBatch]) -> OperationGraphs:
+def operation_graphs(
+    cells: GraphBatch | Mapping[str, GraphBatch], keep_absent: bool = False
+) -> OperationGraphs:
     """Turn cells into graphs with operations on nodes and a global node.
 
     Operations on edges become nodes, as in BRP-NAS: an edge that is `none` is left out, one that
@@ -50,6 +52,9 @@ def operation_graphs(cells: GraphBatch | Mapping[str, GraphBatch]) -> OperationG
     ----------
     cells : GraphBatch or mapping of cell name to GraphBatch
         As ``space.graph_batch`` returns them.
+    keep_absent : bool
+        Keep what is left out as nodes without a label, which receive from themselves alone and send
+        to the global node. So all graphs of a space have as many nodes, as in the original code.
 
     Returns
     -------
@@ -79,7 +84,7 @@ def operation_graphs(cells: GraphBatch | Mapping[str, GraphBatch]) -> OperationG
     parts = [_cell_graph(batch, names) for batch in batches]
     everyone = np.full((len(batches[0]), 1), names.index("global"))
     labels = np.hstack([everyone, *(part_labels for part_labels, _ in parts)])
-    live = labels != ABSENT
+    live = np.full(labels.shape, True) if keep_absent else labels != ABSENT
     receives = np.eye(labels.shape[1], dtype=bool) & live[:, None]
     receives[:, 0] = live
     start = 1

@@ -16,7 +16,6 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from graf_utils.graphs import ABSENT
 from graf_utils.predictors.brpnas.graphs import OperationGraphs
 
 __all__ = ["GraphEncoder", "PackedGraphs", "pairwise_loss", "win_rate"]
@@ -64,7 +63,8 @@ class PackedGraphs:
             first, live = extra[:, None], np.ones((len(extra), 1), dtype=bool)
             receives = live[:, None]
         else:
-            live, receives = graphs.node_labels != ABSENT, graphs.receives
+            receives = graphs.receives
+            live = np.diagonal(receives, axis1=1, axis2=2).copy()  # each node receives from itself
             one_hot = graphs.node_labels[:, :, None] == np.arange(len(graphs.labels))
             first = receives.astype(np.float32) @ one_hot.astype(np.float32)
         arrays = (first.astype(np.float32), receives, live, extra.astype(np.float32))

@@ -86,7 +86,7 @@ def check_same_columns(fitted: dict[str, list[Any]], columns: dict[str, list[Any
 
 
 def read_architectures(
-    X: Any, extra: Any, space: str | SearchSpace | None
+    X: Any, extra: Any, space: str | SearchSpace | None, keep_absent: bool = False
 ) -> tuple[OperationGraphs, NDArray[np.float64]]:
     """Read graphs and features in any of the forms that `BRPNASRegressor.fit` takes.
 
@@ -98,6 +98,8 @@ def read_architectures(
         Further features.
     space : str, SearchSpace or None
         How X is read; not needed for a `GraphBatch`.
+    keep_absent : bool
+        As in `operation_graphs`.
 
     Returns
     -------
@@ -111,7 +113,7 @@ def read_architectures(
         X cannot be read, codes are no whole numbers, or features are not finite.
     """
     if isinstance(X, GraphBatch | Mapping):
-        graphs = operation_graphs(X)
+        graphs = operation_graphs(X, keep_absent)
     elif space is None:
         raise ValueError(
             f"X is {type(X).__name__} and space=None: only a GraphBatch can be read without a "
@@ -120,7 +122,7 @@ def read_architectures(
     else:
         space = get_space(space)
         X, extra = _split(X, extra, space.code_length)
-        graphs = operation_graphs(space.graph_batch(X))
+        graphs = operation_graphs(space.graph_batch(X), keep_absent)
     return graphs, _features(extra, len(graphs))
 
 

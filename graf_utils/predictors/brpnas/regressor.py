@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from graf_utils import _checks
+from graf_utils._devices import usable_device
 from graf_utils._parallel import torch_alone
 from graf_utils.predictors.brpnas.graphs import OperationGraphs
 from graf_utils.predictors.brpnas.network import (
@@ -30,10 +31,9 @@ from graf_utils.predictors.brpnas.reading import (
     read_architectures,
     read_targets,
 )
+from graf_utils.predictors.brpnas.scaling import SCALINGS, learn_scale
 
 __all__ = ["BRPNASRegressor"]
-
-_CLIP = 5.0  # standard deviations; some proxies have tails of many hundreds
 
 
 class BRPNASRegressor(RegressorMixin, BaseEstimator):
@@ -43,9 +43,6 @@ class BRPNASRegressor(RegressorMixin, BaseEstimator):
     any number of features: ``np.hstack([table.codes, graf])``. So the estimator fits wherever
     others do, `graf_utils.evaluation.evaluate` included. X may also be a list of architectures, or,
     without a space, a `GraphBatch` with the features in `extra`.
-
-    Features and targets are scaled by the mean and the standard deviation of the training set,
-    features then cut off at 5 standard deviations.
 
     Parameters
     ----------
@@ -73,11 +70,19 @@ class BRPNASRegressor(RegressorMixin, BaseEstimator):
         Training stops when the monitored loss has not improved for `patience` epochs after the
         first `min_epochs`.
     validation_fraction : float
-        Share of the *training* networks held out to monitor the loss; the weights of the best
-        epoch are kept. With 0 nothing is held out and the training loss is monitored, as the
-        original code does for its binary head.
-    device : str
-        As in PyTorch.
+        Share of the *training* networks held out to monitor the loss. With 0 nothing is held out
+        and the training loss is monitored, as the original code does for its binary head.
+    keep_best : bool
+        Keep the weights of the epoch with the least loss on the networks held out. Otherwise, and
+        without such networks, those of the last epoch.
+    feature_scaling, target_scaling : {"standard", "range", "none"}
+        Of the features and of the targets, learned from the training set: mean 0 and standard
+        deviation 1, features cut off at 5 of them; from 0 to 1, features cut off there; or none.
+    keep_absent : bool
+        Keep a node for every place of a cell, without a label where there is no operation, as the
+        original code does: see `operation_graphs`.
+    device : str or torch.device
+        As in PyTorch, such as ``"cpu"`` or ``"cuda"``; one that is there.
     random_state : int, RandomState or None
         Fixes weights, batches and dropout; the global generators are left alone. A fit computes on
         one thread, so that its numbers do not depend on how many there are; on another kind of
@@ -120,6 +125,10 @@ class BRPNASRegressor(RegressorMixin, BaseEstimator):
         patience: int = 35,
         min_epochs: int = 20,
         validation_fraction: float = 0.0,
+        keep_best: bool = True,
+        feature_scaling: str = "standard",
+        target_scaling: str = "standard",
+        keep_absent: bool = False,
         device: str = "cpu",
         random_state: Any = None,
     ) -> None:
@@ -136,6 +145,10 @@ class BRPNASRegressor(RegressorMixin, BaseEstimator):
         self.patience = patience
         self.min_epochs = min_epochs
         self.validation_fraction = validation_fraction
+        self.keep_best = keep_best
+        self.feature_scaling = feature_scaling
+        self.target_scaling = target_scaling
+        self.keep_absent = keep_absent
         self.device = device
         self.random_state = random_state
 
@@ -160,21 +173,23 @@ class BRPNASRegressor(RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            A setting is out of range, X or y cannot be read, a code is no whole number, a number is
-            not finite or too large, or the training diverges.
+            A setting is out of range, the device is not there, X or y cannot be read, a code is no
+            whole number, a number is not finite or too large, or the training diverges.
         """
         self._check_settings()
         check_same_rows(X=X, y=y, extra=extra)
         self.columns_ = column_names(X=X, extra=extra)
         graphs, features = self._read(X, extra)
         target = read_targets(y, len(features))
-        self._learn_scales(features, target)
+        self.n_features_in_ = features.shape[1]
+        self.scale_ = learn_scale("features", features, self.feature_scaling, cut=True)
+        self.y_scale_ = learn_scale("y", target, self.target_scaling, cut=False)
         self.labels_ = graphs and graphs.labels
         rng = check_random_state(self.random_state)
         with torch_alone(), torch.random.fork_rng():
             torch.manual_seed(rng.randint(2**31))
             data = self._pack(graphs, features)
-            scaled = torch.as_tensor((target - self.y_mean_) / self.y_scale_, dtype=torch.float32)
+            scaled = torch.as_tensor(self.y_scale_.apply(target), dtype=torch.float32)
             self._train(data, scaled.to(self.device), rng)
         return self
 
@@ -198,9 +213,10 @@ class BRPNASRegressor(RegressorMixin, BaseEstimator):
         """
         embedding = self.embed(X, extra)
         with torch_alone():
-            weight, bias = (p.detach().double().cpu() for p in self.model_.head.parameters())
+            weight, bias = (p.detach().cpu().double() for p in self.model_.head.parameters())
             if self.head == "unary":
-                return ((embedding @ weight[0] + bias) * self.y_scale_ + self.y_mean_).numpy()
+                scaled = (embedding @ weight[0] + bias).numpy()
+                return scaled * self.y_scale_.scale + self.y_scale_.centre
             first, second = (weight[0] - weight[1]).chunk(2)
             return win_rate(embedding @ first + (bias[0] - bias[1]), embedding @ second)
 
@@ -221,9 +237,10 @@ class BRPNASRegressor(RegressorMixin, BaseEstimator):
         ------
         ValueError
             X cannot be read, or has other features or operations than `fit` has seen, or columns
-            in another order.
+            in another order; or the device is not there.
         """
         check_is_fitted(self, "model_")
+        usable_device(self.device)
         check_same_rows(X=X, extra=extra)
         check_same_columns(self.columns_, column_names(X=X, extra=extra))
         graphs, features = self._read(X, extra)
@@ -237,20 +254,7 @@ class BRPNASRegressor(RegressorMixin, BaseEstimator):
         with torch_alone(), torch.no_grad():
             data = self._pack(graphs, features)
             rows = torch.arange(len(data.live), device=self.device).split(1024)
-            return torch.cat([self.model_.embed(*data.batch(r)).double().cpu() for r in rows])
-
-    def _learn_scales(self, features: NDArray[np.float64], target: NDArray[np.float64]) -> None:
-        """Keep mean and standard deviation of features and targets."""
-        self.n_features_in_ = features.shape[1]
-        with np.errstate(over="ignore", invalid="ignore"):
-            self.centre_, self.scale_ = features.mean(axis=0), features.std(axis=0)
-            self.y_mean_, self.y_scale_ = target.mean(), target.std() or 1.0
-        if not np.isfinite([*self.scale_, self.y_scale_]).all():
-            raise ValueError(
-                "features or y are so large that their standard deviation is infinite. Clip them, "
-                "or take the logarithm."
-            )
-        self.scale_[self.scale_ == 0] = 1.0
+            return torch.cat([self.model_.embed(*data.batch(r)).cpu().double() for r in rows])
 
     def _train(self, data: PackedGraphs, y: Tensor, rng: np.random.RandomState) -> None:
         """Fit a new network; keep the weights of the best epoch where networks are held out."""
@@ -276,7 +280,7 @@ class BRPNASRegressor(RegressorMixin, BaseEstimator):
                 )
             self.history_.append(loss)
             since = epoch - int(np.argmin(self.history_))
-            if len(held_out) and since == 0:
+            if self.keep_best and len(held_out) and since == 0:
                 state = self.model_.state_dict()
                 best = {name: value.clone() for name, value in state.items()}
             if epoch >= self.min_epochs and since >= self.patience:
@@ -335,12 +339,11 @@ class BRPNASRegressor(RegressorMixin, BaseEstimator):
 
     def _pack(self, graphs: OperationGraphs | None, features: NDArray[np.float64]) -> PackedGraphs:
         """Graphs and scaled features as tensors; features beyond the limit are cut off."""
-        scaled = np.clip((features - self.centre_) / self.scale_, -_CLIP, _CLIP)
-        return PackedGraphs.of(graphs, scaled, self.device)
+        return PackedGraphs.of(graphs, self.scale_.apply(features), self.device)
 
     def _read(self, X: Any, extra: Any) -> tuple[OperationGraphs | None, NDArray[np.float64]]:
         """Graphs and features of X in any of its forms; no graphs if only features count."""
-        graphs, features = read_architectures(X, extra, self.space)
+        graphs, features = read_architectures(X, extra, self.space, self.keep_absent)
         if self.conv != "mlp":
             return graphs, features
         if not features.shape[1]:
@@ -349,8 +352,11 @@ class BRPNASRegressor(RegressorMixin, BaseEstimator):
 
     def _check_settings(self) -> None:
         """Check what decides the training, before anything is read."""
+        usable_device(self.device)
         _checks.choice("head", self.head, ("unary", "binary"))
         _checks.choice("conv", self.conv, ("gcn", "gin", "mlp"))
+        _checks.choice("feature_scaling", self.feature_scaling, SCALINGS)
+        _checks.choice("target_scaling", self.target_scaling, SCALINGS)
         least = {"n_layers": 1, "n_hidden": 1, "n_epochs": 1, "batch_size": 1}
         for name, low in (least | {"patience": 0, "min_epochs": 0}).items():
             _checks.whole_number(name, getattr(self, name), low)
@@ -359,6 +365,9 @@ class BRPNASRegressor(RegressorMixin, BaseEstimator):
             number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
             if not number or not math.isfinite(value) or value < 0:
                 raise ValueError(f"{name}={value!r} must be a finite number, 0 or larger.")
+        for name in ("keep_best", "keep_absent"):
+            if not isinstance(getattr(self, name), bool | np.bool_):
+                raise ValueError(f"{name}={getattr(self, name)!r} must be True or False.")
         for name in ("dropout", "validation_fraction"):
             value = getattr(self, name)
             if not isinstance(value, int | float | np.number) or not 0 <= value < 1:
