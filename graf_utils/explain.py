@@ -454,7 +454,8 @@ def what_if(
     groups = {name: [name] for name in frame} if groups is None else groups
     _check_groups(groups, list(frame))
     x = _read_columns("features(architectures)", model, frame)
-    predicted = np.asarray(predict_in_order(model, x), dtype=float)
+    asked = frame if hasattr(model, "feature_names_in_") else x  # as scikit-learn compares them
+    predicted = np.asarray(predict_in_order(model, asked), dtype=float)
     explained = shap_values(model, x)
     carriers = (explained[1:] - explained[0]) @ _member(list(frame), groups)
     changes = _changes(space, code, codes)

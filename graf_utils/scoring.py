@@ -17,7 +17,7 @@ from torch import nn
 from tqdm import tqdm
 
 from graf_utils import __version__
-from graf_utils._checkpoint import UNBUILT, Checkpoint
+from graf_utils._checkpoint import UNBUILT, Checkpoint, reader_of
 from graf_utils._checks import in_order, listed, named, nearest, short, whole_number
 from graf_utils._devices import usable_device
 from graf_utils._keys import NotKeyable, digest
@@ -269,7 +269,7 @@ def score(
     _try(builder, codes[0], seed)
     given = (builder, images, labels, functions, loss, device, seed)
     file = None if checkpoint is None else _checkpoint(checkpoint, *given)
-    rows = {} if file is None else file.read(_reader(builder.space))
+    rows = {} if file is None else file.read(reader_of(builder.space))
     todo = [code for code in dict.fromkeys(codes) if code not in rows]
     mark = _mark(builder, functions, loss)
     calls = ((code, *given, mark) for code in todo)
@@ -469,21 +469,6 @@ def _checkpoint(
             return None
     passes_and_proxies = [f"seconds.{name}" for name in (*_PASSES, *functions)]
     return Checkpoint(path, settings, list(functions), ["seconds", *passes_and_proxies])
-
-
-def _reader(space: SearchSpace) -> Callable[[Any], tuple[Any, ...]]:
-    """A function that reads an architecture of a space from nested lists."""
-
-    def tuples(written: Any) -> Any:
-        return tuple(map(tuples, written)) if isinstance(written, list) else written
-
-    def to_code(written: Any) -> tuple[Any, ...]:
-        if not isinstance(written, list):
-            raise ValueError("an architecture is a list")
-        (code,) = space.from_codes([tuples(written)])
-        return code
-
-    return to_code
 
 
 def _proxies(proxies: Any) -> dict[str, Callable[[Run], Any]]:

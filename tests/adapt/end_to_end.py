@@ -1,0 +1,53 @@
+"""Your own space, end to end: MobileNet-like blocks, latency measured here, and a search."""
+
+import torch
+from torch import nn
+from torch.utils.benchmark import Timer
+
+from graf_utils import GRAF, Table, evaluate, make_predictor, summarise
+from graf_utils.explain import importances, what_if
+from graf_utils.search import Candidates, search
+from graf_utils.spaces import CellSpace
+
+KERNELS, EXPANSIONS = [3, 5, 7], [2, 4, 6]
+numbers = {"kernel": {"mbconv": KERNELS}, "expansion": {"mbconv": EXPANSIONS}}
+space = CellSpace(["mbconv", "skip_connect"], [(i, i + 1) for i in range(6)], numbers=numbers)
+cells = space.from_codes(space.sample(200, random_state=0))
+
+
+def build(cell, width=16):
+    layers = []
+    for op, kernel, expansion in zip(cell[::3], cell[1::3], cell[2::3], strict=True):
+        k, inner = KERNELS[kernel], width * EXPANSIONS[expansion]
+        depthwise = nn.Conv2d(inner, inner, k, padding=k // 2, groups=inner)
+        block = [nn.Conv2d(width, inner, 1), nn.ReLU6(), depthwise, nn.Conv2d(inner, width, 1)]
+        layers += block if op == 0 else []
+    return nn.Sequential(*layers)
+
+
+@torch.inference_mode()
+def milliseconds(cell):
+    names = {"network": build(cell), "image": torch.zeros(1, 16, 32, 32)}
+    return 1e3 * Timer("network(image)", globals=names).blocked_autorange(min_run_time=0.02).median
+
+
+table = Table("mobile", "own", space, cells, {"latency_ms": list(map(milliseconds, cells))})
+encodings = ["one-hot", "graf", "graf+flow"]
+results = evaluate(table, "latency_ms", encodings, ["rf", "blend"], 64, range(3), progress=False)
+print(summarise(results)[["encoding", "predictor", "mean", "ci95"]])
+
+ranked = importances(table, "latency_ms", "graf", train_size=128, data_seeds=0)
+print(ranked.nsmallest(5, "rank")[["feature", "importance"]])
+
+graf = GRAF(space).set_output(transform="pandas").fit(cells)
+model = make_predictor("rf").fit(graf.transform(cells), table.target("latency_ms"))
+changes, _ = what_if(model, cells[0], graf.transform, space)
+print(changes[["position", "before", "after", "gain"]].tail(5))
+
+
+def weights_per_ms(cells):
+    return [sum(w.numel() for w in build(cell).parameters()) / milliseconds(cell) for cell in cells]
+
+
+run = search(Candidates.of(space, "graf"), weights_per_ms, budget=60, random_state=0)
+print(run[["evaluation", "best"]].iloc[19::20])
