@@ -125,6 +125,16 @@ def _zcp(table: Table) -> pd.DataFrame:
     return table.proxies
 
 
+def _features(table: Table) -> pd.DataFrame:
+    """The columns of a table that was made from features."""
+    if not hasattr(table.space, "features"):
+        raise ValueError(
+            f"encoding 'own-features': table {table.name!r} was not made by Table.from_features. "
+            'Pass a frame of your own as evaluate(..., {"mine": frame}) instead.'
+        )
+    return table.space.rows(table.codes)
+
+
 def _cost(table: Table, column: int, name: str) -> pd.DataFrame:
     """One column of the space's cost formula, or what the table says under this name."""
     if hasattr(table.space, "cost"):
@@ -148,6 +158,7 @@ ENCODINGS: dict[str, Callable[[Table], pd.DataFrame]] = {
     "params": lambda table: _cost(table, 0, "params"),
     "flops": lambda table: _cost(table, 1, "flops"),
     "flow": _flow,
+    "own-features": _features,
 }
 """Encodings by name. Their order is the order of the column groups in a combination: GRAF, ZCP,
 one-hot as in the paper's code, then ours."""

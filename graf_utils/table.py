@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from graf_utils import _checks
 from graf_utils._checks import nearest
-from graf_utils.spaces import SearchSpace, get_space
+from graf_utils.spaces import FeatureSpace, SearchSpace, get_space
 
 __all__ = ["Table", "check_table", "locate", "row_numbers"]
 
@@ -91,6 +91,42 @@ class Table:
         self.proxies: pd.DataFrame | None = None
         if proxies is not None:
             self.proxies = self._frame("proxies", proxies, index)
+
+    @classmethod
+    def from_features(
+        cls, name: str, features: pd.DataFrame, targets: Any, provenance: Any = None
+    ) -> Table:
+        """Make a table of networks that are known by features of your own only.
+
+        Parameters
+        ----------
+        name : str
+        features : DataFrame of shape (n_architectures, n_columns)
+            Finite numbers, one row per architecture; the index holds one label each. They are the
+            encoding ``"own-features"``.
+        targets : DataFrame or mapping of column name to values
+            As for a new table. What has labels is put in the order of those of `features`.
+        provenance : dict, optional
+
+        Returns
+        -------
+        Table
+            Its space is a `graf_utils.spaces.FeatureSpace`, its source ``"own"``.
+
+        Raises
+        ------
+        ValueError
+            As for a new table and for a `FeatureSpace`.
+
+        Examples
+        --------
+        >>> frame = pd.DataFrame({"depth": [2, 4, 8]}, index=["a", "b", "c"])
+        >>> measured = pd.DataFrame({"accuracy": [3, 1, 2]}, index=["c", "a", "b"])
+        >>> table = Table.from_features("mine", frame, measured)
+        >>> table.target("accuracy"), table.architectures
+        (array([1., 2., 3.]), ['a', 'b', 'c'])
+        """
+        return cls(name, "own", FeatureSpace(features), features, targets, None, provenance)
 
     def _frame(self, what: str, values: Any, index: pd.Index) -> pd.DataFrame:
         """Read targets or proxies as a frame of numbers with one row per architecture."""

@@ -3,6 +3,8 @@
 import csv
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ MARKERS = {
 """Marker → fixtures; a test that uses one of them, directly or through another, is marked."""
 
 ENGINES = (
+    "adapt",
     "brpnas",
     "candidates",
     "explain",
@@ -28,6 +31,7 @@ ENGINES = (
 )
 """Test files of what is read when its chapter is; so are those whose name begins with faults."""
 
+ROOT = Path(__file__).resolve().parent.parent
 DATA_DIR = os.environ.get("GRAF_DATA_DIR", "")  # some tests set another one for themselves
 
 
@@ -51,6 +55,24 @@ def paper_dir():
 def golden_dir():
     """Outputs of the authors' feature code, beside the cache."""
     return _shared("..", "golden")
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory):
+    """The package's wheel, built as pip builds it (the build needs hatchling, from the network)."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--no-deps"]
+    done = subprocess.run(
+        [*command, "--wheel-dir", str(folder), str(ROOT)],
+        capture_output=True,
+        text=True,
+        encoding="utf8",
+    )
+    if "No matching distribution found for hatchling" in done.stdout + done.stderr:
+        pytest.skip("pip cannot download hatchling here, which builds the wheel")
+    assert done.returncode == 0, done.stderr
+    (path,) = folder.glob("*.whl")
+    return path
 
 
 def _fixtures_of(item):

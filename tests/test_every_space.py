@@ -21,7 +21,7 @@ from scipy.stats import ttest_rel
 from graf_utils import published as published_module
 from graf_utils.registry import data_path
 
-NOTEBOOK = data_path().parent / "notebooks" / "11_every_space.ipynb"
+NOTEBOOK = data_path().parent / "notebooks" / "05_every_space.ipynb"
 SKIPPED = ("every-adapt-code", "every-adapted")  # these fit
 SIZES = (32, 128, 1024)
 SPACES = ("nb201-cifar10", "nb201-cifar100", "nb201-imagenet16-120", "tnb101-micro-class_scene",

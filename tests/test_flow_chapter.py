@@ -19,7 +19,7 @@ from scipy.stats import ttest_rel
 from graf_utils import plots, registry
 from graf_utils.registry import data_path
 
-NOTEBOOK = data_path().parent / "notebooks" / "09_flow.ipynb"
+NOTEBOOK = data_path().parent / "notebooks" / "13_flow.ipynb"
 SKIPPED = ("flow-adapt-code", "flow-adapted")  # these fit
 LIVE_ENDS = "flow-adds"  # before it the embedded table, from here on committed results
 TABLES = ("flow", "flow_ta_gates", "flow_whole_space", "candidate_features")

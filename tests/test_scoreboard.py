@@ -51,7 +51,7 @@ def ledger(tmp_path):
     """Two chapters, one claim deliberately broken: its figure is far off."""
     for chapter in CHAPTERS:
         Ledger(chapter, tmp_path)
-    tasks = Ledger("05_tasks", tmp_path)
+    tasks = Ledger("09_other_tasks", tmp_path)
     tasks.check("fine", "τ of GRAF", **SOURCE, paper=0.8, ours=0.801, tolerance=0.006)
     tasks.check("broken", "τ < .2", **SOURCE, paper=0.8, ours=0.1, tolerance=0.006)
     other = Ledger("98_unknown", tmp_path)
@@ -64,11 +64,12 @@ def test_a_broken_claim_shows_as_broken(ledger, monkeypatch):
     (*_, summary, board), names = shown(ledger, monkeypatch)
     row = next(row for row in board.split("<tr>") if "claim-broken" in row)
     assert row.index("fails") < row.index("claim-broken")  # seen first on a telephone
-    for text in ("fails", "0.100", "0.800", "± 0.006", "τ &lt; .2", "05_tasks.html#claim-broken"):
+    link = "09_other_tasks.html#claim-broken"
+    for text in ("fails", "0.100", "0.800", "± 0.006", "τ &lt; .2", link):
         assert text in row, text
     assert "holds" not in row
     assert names["said"] == ", ".join(f"{verdict}: 1" for verdict in VERDICTS)
-    assert names["by_chapter"].loc["05_tasks"].to_dict() == dict(
+    assert names["by_chapter"].loc["09_other_tasks"].to_dict() == dict(
         zip(VERDICTS, (1, 0, 1, 0), strict=True)
     )
     assert names["by_chapter"].to_numpy().sum() == 4
@@ -77,7 +78,7 @@ def test_a_broken_claim_shows_as_broken(ledger, monkeypatch):
 def test_claims_stand_under_their_chapters(ledger, monkeypatch):
     (*_, summary, board), names = shown(ledger, monkeypatch)
     title = "Hardware, robustness and other tasks"
-    assert names["titles"] == {"05_tasks": title, "98_unknown": "98_unknown"}
+    assert names["titles"] == {"09_other_tasks": title, "98_unknown": "98_unknown"}
     first, second = board.split("<h2")[1:]
     assert f">{title}</h2>" in first
     assert [first.count(f"claim-{name}") for name in ("fine", "broken", "half")] == [1, 1, 0]

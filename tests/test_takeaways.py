@@ -73,7 +73,7 @@ def means(records, *keys):
 @pytest.fixture(scope="module")
 def tasks():
     words = ["import time", "start =", "costs = {", "ten = chips", "linear = kept", "joint = at"]
-    return run_cells("05_tasks", [*words, "at_large =", "first = at_large"])
+    return run_cells("09_other_tasks", [*words, "at_large =", "first = at_large"])
 
 
 CHIPS = {"table": "nb201-hardware-cifar10", "train_size": 1024}
@@ -134,7 +134,7 @@ def test_joint_encodings_are_compared_on_the_splits_they_share(tasks):
 
 def test_the_best_forest_is_the_best_of_all_tables():
     words = ["import time", "full = pd", "ran = main", "trees = pd", "tasks = pd", "alone, best"]
-    kept, _ = run_cells("06_brp_nas", words)
+    kept, _ = run_cells("10_brp_nas", words)
     graph_fits = rows("brpnas_tasks", target="edgegpu_latency", predictor="brp-nas")
     seeds = {row["data_seed"] for row in graph_fits}
     forests = defaultdict(dict)

@@ -106,24 +106,6 @@ def run_pip(python: Path | str, *arguments: str) -> subprocess.CompletedProcess:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """The package's wheel, built as pip builds it (the build needs hatchling, from the network)."""
-    folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--no-deps"]
-    done = subprocess.run(
-        [*command, "--wheel-dir", str(folder), str(ROOT)],
-        capture_output=True,
-        text=True,
-        encoding="utf8",
-    )
-    if "No matching distribution found for hatchling" in done.stdout + done.stderr:
-        pytest.skip("pip cannot download hatchling here, which builds the wheel")
-    assert done.returncode == 0, done.stderr
-    (path,) = folder.glob("*.whl")
-    return path
-
-
-@pytest.fixture(scope="module")
 def shelf(tmp_path_factory):
     """A folder with a made-up wheel of everything that may be required, and both XGBoosts."""
     folder = tmp_path_factory.mktemp("shelf")

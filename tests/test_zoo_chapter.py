@@ -15,7 +15,7 @@ from chapters import listen, run_cells
 from graf_utils.predictors.zoo import ZOO
 from graf_utils.registry import data_path
 
-NOTEBOOK = data_path().parent / "notebooks" / "10_zoo.ipynb"
+NOTEBOOK = data_path().parent / "notebooks" / "06_zoo.ipynb"
 SKIPPED = ("zoo-adapt-code",)  # it fits
 SIZES = (5, 121, 1000)
 TABLES = {"nb201-cifar10": "accuracy", "nb101": "accuracy_108"}

@@ -1,4 +1,4 @@
-"""Bayesian optimisation by the paper's protocol on NAS-Bench-201, the last figure of chapter 8.
+"""Bayesian optimisation by the paper's protocol on NAS-Bench-201, the last figure of chapter 12.
 
 Writes ``data/results/bo_search.parquet``: of every run the evaluations at which the incumbent
 changed, and the last. 20 random networks, then batches of 20 up to 500 evaluations, each from 200

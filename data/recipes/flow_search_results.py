@@ -1,4 +1,4 @@
-"""Search with a forest on flow features, on three tasks of chapter 8, 50 seeds each.
+"""Search with a forest on flow features, on three tasks of chapter 12, 50 seeds each.
 
 Writes ``data/results/flow_search.parquet``: runs of the method ``"predictor"`` as in
 `search_results`, with its settings and its seeds, so that each is paired with the run of another

@@ -1,4 +1,4 @@
-"""Which features matter, task by task: importances of chapter 7 on the published tables.
+"""Which features matter, task by task: importances of chapter 11 on the published tables.
 
 Writes ``data/results/importances_nb201.parquet`` and ``importances_tnb101_micro.parquet``: one row
 a fit, method, grouping and feature, as `graf_utils.explain.importances` returns them, with the

@@ -1,4 +1,4 @@
-"""Every search method on six tasks, 50 seeds each: the runs of chapter 8.
+"""Every search method on six tasks, 50 seeds each: the runs of chapter 12.
 
 Writes ``data/results/search.parquet``: of every run the evaluations at which the incumbent changed,
 and the last; and ``search_pareto.parquet``: the hypervolume of every run with two objectives after

@@ -1,4 +1,4 @@
-"""Hardware, robustness and other tasks: predictors on the paper's tables (chapter 5).
+"""Hardware, robustness and other tasks: predictors on the paper's tables (chapters 7 to 9).
 
 Writes ``data/results/paper_tasks.parquet``: one row per fit, as `graf_utils.evaluation.evaluate`
 returns them, library versions in the file's metadata. Three quarters of an hour of one core; every

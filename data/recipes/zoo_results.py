@@ -1,4 +1,4 @@
-"""The predictor zoo: many predictors, two tables, the protocol of NASLib's comparison (chapter 10).
+"""The predictor zoo: many predictors, two tables, the protocol of NASLib's comparison (chapter 6).
 
 Writes ``data/results/zoo.parquet``, one row per fit. Each trial draws 200 test networks and,
 disjoint, 1,000 training networks; the train sets of the eleven sizes are the first n of these, and

@@ -8,6 +8,7 @@ from graf_utils._checks import nearest, short
 from graf_utils.spaces.base import SearchSpace
 from graf_utils.spaces.cell import CellSpace
 from graf_utils.spaces.darts import DARTS
+from graf_utils.spaces.listed import FeatureSpace
 from graf_utils.spaces.nb101 import NB101
 from graf_utils.spaces.nb201 import NB201
 from graf_utils.spaces.tnb101 import TNB101Macro, TNB101Micro
@@ -17,6 +18,7 @@ __all__ = [
     "NB101",
     "NB201",
     "CellSpace",
+    "FeatureSpace",
     "SearchSpace",
     "TNB101Macro",
     "TNB101Micro",
