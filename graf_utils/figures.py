@@ -490,7 +490,8 @@ def outside(checked: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Its rows that fail, by the size of their difference.
+        Its rows that fail, by how many tolerances they differ: τ and errors have other units.
     """
     failed = checked[checked["verdict"] == FAILS]
-    return failed.sort_values("difference", key=lambda d: -d.abs(), kind="stable")
+    times = (failed["difference"] / failed["tolerance"]).abs().to_numpy()
+    return failed.iloc[np.argsort(-times, kind="stable")]

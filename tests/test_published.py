@@ -526,6 +526,8 @@ def test_those_outside_stand_worst_first():
     checked = three([0.3, 0.5, 0.6], [0.35, 0.3, 0.6])
     assert outside(checked)["encoding"].tolist() == ["graf", "one-hot"]
     assert (outside(checked)["verdict"] == "fails").all()
+    of_errors = checked.assign(difference=[100.0, 0.02, 0.0], tolerance=[50.0, 0.001, 1.0])
+    assert outside(of_errors)["encoding"].tolist() == ["graf", "one-hot"]  # 20 and 2 tolerances
 
 
 def test_figures_of_one_source_make_one_claim():

@@ -115,6 +115,13 @@ def _no_network(*args):
     raise OSError("no network")
 
 
+def test_one_hot_of_chains_has_the_columns_of_the_authors_in_every_row():
+    """24 without those for a missing layer, as it once was; rows of both would not be one thing."""
+    rows = committed().query("table == 'tnb101-macro'")
+    widths = rows.groupby("encoding")["n_features"].agg(set).to_dict()
+    assert widths == {"graf": {16}, "one-hot": {30}, "graf+one-hot": {46}}
+
+
 @pytest.mark.slow
 def test_a_sample_is_computed_again(recipe, paper_dir):
     """With other versions of numpy and pandas a forest of few networks splits near ties otherwise.
