@@ -11,14 +11,16 @@ import torch
 from bad_input import must_name
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recipes import load_recipe
 from scipy.stats import kendalltau, t
 from sklearn.base import clone
 from sklearn.linear_model import Ridge
+from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 
 from graf_utils.datasets import load_table
 from graf_utils.encodings import encode
-from graf_utils.evaluation import evaluate
+from graf_utils.evaluation import FIT, evaluate
 from graf_utils.predictors.brpnas import (
     BRPNASRegressor,
     GraphEncoder,
@@ -29,6 +31,7 @@ from graf_utils.predictors.brpnas import (
     win_rate,
 )
 from graf_utils.predictors.brpnas.network import PackedGraphs
+from graf_utils.published import paper_results, published
 from graf_utils.registry import data_path
 from graf_utils.spaces import DARTS, NB101, NB201, CellSpace, TNB101Macro, get_space
 from graf_utils.table import Table
@@ -444,21 +447,6 @@ def test_held_out_networks_choose_the_weights(data):
     assert loss == pytest.approx(min(model.history_), rel=1e-4)
 
 
-def test_the_last_weights_are_kept_on_request(data):
-    cells, _, y = data
-    settings = {"n_epochs": 40, "validation_fraction": 0.25, "learning_rate": 0.01, "patience": 40}
-    best = BRPNASRegressor("nb201", **(SMALL | settings)).fit(cells, y)
-    last = clone(best).set_params(keep_best=False).fit(cells, y)
-    assert last.history_ == best.history_  # the same training
-    assert int(np.argmin(best.history_)) < 39  # and the last epoch is not the best
-    rng = check_random_state(0)
-    rng.randint(2**31)  # the seed of the weights
-    held = rng.permutation(80)[:20]
-    loss = np.abs(last.predict(cells[held]) - y[held]).mean() / y.std()
-    assert loss == pytest.approx(last.history_[-1], rel=1e-4)
-    assert loss > min(last.history_)
-
-
 def test_absent_nodes_reach_the_estimator(data):
     cells, _, y = data
     model = BRPNASRegressor("nb201", keep_absent=True, **SMALL).fit(cells, y)
@@ -509,7 +497,6 @@ BAD = {
         lambda: small(target_scaling=None).fit(CELLS, Y),
         ["target_scaling=None", "'none'"],
     ),
-    "keep best": (lambda: small(keep_best="yes").fit(CELLS, Y), ["keep_best='yes'", "True or"]),
     "keep absent": (lambda: small(keep_absent=1).fit(CELLS, Y), ["keep_absent=1", "True or"]),
     "huge targets": (
         lambda: small(target_scaling="range").fit(CELLS, np.where(Y, 1.7e308, -1.7e308)),
@@ -603,6 +590,83 @@ def test_the_other_tasks_are_whole():
     assert (graphs.unstack()[["none", "graf", "zcp+graf"]] >= 2).all(axis=None)
     forests = results[results["predictor"] == "rf"].groupby(["target", "encoding"])["kendall_tau"]
     assert forests.mean()["edgegpu_latency", "graf"] == pytest.approx(0.811, abs=0.006)
+
+
+def distances():
+    """Mean distance from the authors' figures for 32 networks, of settings run on all of them."""
+    fits = pd.read_parquet(data_path("results", "brpnas_settings.parquet"))
+    figures = published(["nb201-cifar10", "nb201-hardware-cifar10"], predictor="brp-nas")
+    value = {(r.target, r.train_size, r.encoding): r.value for r in figures.itertuples()}
+    apart = {}
+    for (setting, *place), part in fits.groupby(["setting", "target", "train_size", "encoding"]):
+        if place[1] == 32:
+            away = abs(part["kendall_tau"].median() - value[tuple(place)])
+            apart.setdefault(setting, []).append(away)
+    most = max(map(len, apart.values()))
+    return {setting: np.mean(away) for setting, away in apart.items() if len(away) == most}
+
+
+def test_the_settings_were_tried_on_seeds_that_no_reported_fit_has():
+    recipe = load_recipe("brpnas_settings")
+    fits = pd.read_parquet(data_path("results", "brpnas_settings.parquet"))
+    assert not fits.duplicated(recipe.KEYS).any()
+    assert fits["data_seed"].min() >= 1000
+    assert set(fits["setting"]) <= set(recipe.SETTINGS)
+    assert (fits["n_test"] == recipe.N_TEST).all()
+    per_setting = fits.groupby(["setting", "target", "train_size", "encoding"])["data_seed"]
+    assert (per_setting.nunique() >= 2).all()
+    assert "ours" in distances()
+
+
+def test_what_was_run_for_the_board_is_the_nearest_setting():
+    nearest = pd.read_parquet(data_path("results", "brpnas_nearest.parquet"))
+    apart = distances()
+    best = min(apart, key=apart.get)
+    assert load_recipe("brpnas_results").NEAREST == best
+    assert set(nearest["setting"]) == {best}
+    assert set(nearest["predictor"]) == {"brp-nas"}
+    seeds = nearest.groupby(["target", "train_size", "encoding"])["data_seed"].agg(list)
+    assert all(sorted(drawn) == [*range(42, 52)] for drawn in seeds)
+    assert (nearest["train_size"] + 100 + nearest["n_test"] == 9445).all()
+
+
+def test_the_board_compares_the_nearest_setting_where_it_has_run():
+    nearest = pd.read_parquet(data_path("results", "brpnas_nearest.parquet"))
+    ours = paper_results().query("predictor == 'brp-nas'")
+    both = nearest.merge(ours, on=list(FIT), suffixes=("", "_of_all"))
+    assert len(both) == len(nearest)
+    assert (both["kendall_tau"] == both["kendall_tau_of_all"]).all()
+    for _, part in ours.groupby(["target", "train_size", "encoding"]):
+        assert part["n_test"].nunique() == 1  # no figure is a median over two settings
+
+
+def test_a_setting_labels_more_networks_and_swaps_two_operations(paper_dir, monkeypatch):
+    recipe = load_recipe("brpnas_settings")
+    seen = {}
+
+    def record(table, target, inputs, model, size, seeds, splits, **options):
+        seen.update(inputs=inputs, model=model["brp-nas"], split=splits(len(table), size, 7))
+        return pd.DataFrame({"kendall_tau": [0.0]})
+
+    monkeypatch.setattr(recipe, "evaluate", record)
+    table = load_table("nb201-cifar10", source="paper")
+    name = "100 more labels, skip and none swapped"
+    fits = recipe.evaluate_setting(table, "accuracy", name, ["none", "graf"], 32, [7], 500)
+    assert fits["setting"].tolist() == [name]
+    train, test = train_test_split(np.arange(9445), train_size=32, random_state=7)
+    labelled, tested = seen["split"]
+    assert set(train) < set(labelled)
+    assert len(labelled) == 132
+    assert len(tested) == 500
+    assert set(tested) <= set(test) - set(labelled)
+    assert round(seen["model"].validation_fraction * 132) == 100
+    codes = seen["inputs"]["none"]
+    assert (table.codes[codes == 0] == 1).all()
+    assert (table.codes[codes == 1] == 0).all()
+    assert (codes[table.codes > 1] == table.codes[table.codes > 1]).all()
+    graf = seen["inputs"]["graf"]
+    assert (graf[:, :6] == codes).all()
+    assert (graf[:, 6:] == np.asarray(encode(table, "graf"))).all()
 
 
 def test_a_committed_result_comes_out_again(paper_dir):

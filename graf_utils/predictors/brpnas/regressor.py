@@ -70,11 +70,9 @@ class BRPNASRegressor(RegressorMixin, BaseEstimator):
         Training stops when the monitored loss has not improved for `patience` epochs after the
         first `min_epochs`.
     validation_fraction : float
-        Share of the *training* networks held out to monitor the loss. With 0 nothing is held out
-        and the training loss is monitored, as the original code does for its binary head.
-    keep_best : bool
-        Keep the weights of the epoch with the least loss on the networks held out. Otherwise, and
-        without such networks, those of the last epoch.
+        Share of the *training* networks held out to monitor the loss; the weights of the best
+        epoch are kept. With 0 nothing is held out and the training loss is monitored, as the
+        original code does for its binary head.
     feature_scaling, target_scaling : {"standard", "range", "none"}
         Of the features and of the targets, learned from the training set: mean 0 and standard
         deviation 1, features cut off at 5 of them; from 0 to 1, features cut off there; or none.
@@ -125,7 +123,6 @@ class BRPNASRegressor(RegressorMixin, BaseEstimator):
         patience: int = 35,
         min_epochs: int = 20,
         validation_fraction: float = 0.0,
-        keep_best: bool = True,
         feature_scaling: str = "standard",
         target_scaling: str = "standard",
         keep_absent: bool = False,
@@ -145,7 +142,6 @@ class BRPNASRegressor(RegressorMixin, BaseEstimator):
         self.patience = patience
         self.min_epochs = min_epochs
         self.validation_fraction = validation_fraction
-        self.keep_best = keep_best
         self.feature_scaling = feature_scaling
         self.target_scaling = target_scaling
         self.keep_absent = keep_absent
@@ -280,7 +276,7 @@ class BRPNASRegressor(RegressorMixin, BaseEstimator):
                 )
             self.history_.append(loss)
             since = epoch - int(np.argmin(self.history_))
-            if self.keep_best and len(held_out) and since == 0:
+            if len(held_out) and since == 0:
                 state = self.model_.state_dict()
                 best = {name: value.clone() for name, value in state.items()}
             if epoch >= self.min_epochs and since >= self.patience:
@@ -365,9 +361,8 @@ class BRPNASRegressor(RegressorMixin, BaseEstimator):
             number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
             if not number or not math.isfinite(value) or value < 0:
                 raise ValueError(f"{name}={value!r} must be a finite number, 0 or larger.")
-        for name in ("keep_best", "keep_absent"):
-            if not isinstance(getattr(self, name), bool | np.bool_):
-                raise ValueError(f"{name}={getattr(self, name)!r} must be True or False.")
+        if not isinstance(self.keep_absent, bool | np.bool_):
+            raise ValueError(f"keep_absent={self.keep_absent!r} must be True or False.")
         for name in ("dropout", "validation_fraction"):
             value = getattr(self, name)
             if not isinstance(value, int | float | np.number) or not 0 <= value < 1:
