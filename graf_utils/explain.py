@@ -21,6 +21,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from graf_utils import _checks
+from graf_utils._optional import import_optional
 from graf_utils._parallel import predict_in_order, unordered
 from graf_utils.encodings import encode
 from graf_utils.predictors import make_predictor
@@ -66,9 +67,10 @@ def shap_values(model: Any, X: Any) -> NDArray[np.float64]:
     ValueError
         The model is not fitted or not made of trees, a step before it changes the columns, or X has
         other columns, or in another order, than the model was fitted on.
+    ModuleNotFoundError
+        SHAP is not installed.
     """
-    import shap
-
+    shap = import_optional("shap", "SHAP values (shap_values, importances)", "explain")
     values = _read_columns("X", model, X)
     columns, last = _selected(model, values.shape[1])
     if isinstance(last, BaseEstimator):

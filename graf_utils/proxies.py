@@ -16,6 +16,9 @@ and biases. A proxy that is not defined for a network raises an error that says 
 
 from __future__ import annotations
 
+from graf_utils import _torch  # noqa: F401 - says what to do where there is no PyTorch
+
+# isort: split
 import contextlib
 import copy
 import functools

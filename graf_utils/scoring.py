@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from graf_utils import _torch  # noqa: F401 - says what to do where there is no PyTorch
+
+# isort: split
 import contextlib
 import math
 import os

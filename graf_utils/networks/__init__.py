@@ -15,6 +15,7 @@ residual blocks (nb201), max pooling (nb101), reduction cells (darts) or cells o
 gets the skeleton of nb201.
 """
 
+from graf_utils import _torch  # noqa: F401 - says what to do where there is no PyTorch
 from graf_utils.networks.builder import (
     NETWORKS,
     Builder,

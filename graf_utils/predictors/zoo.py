@@ -27,6 +27,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVR
 
+from graf_utils._optional import import_optional
 from graf_utils.predictors.blend import BlendRegressor
 from graf_utils.predictors.boosting import graf_xgb, xgb, xgb_plus
 from graf_utils.predictors.forest import random_forest
@@ -46,18 +47,9 @@ def _scaled_both(model: Any) -> Any:
     return TransformedTargetRegressor(_scaled(model), transformer=StandardScaler())
 
 
-def _optional(module: str, names: str, extra: str = "zoo") -> Any:
-    """Import an optional library, or say how to install it."""
-    try:
-        return import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name != module:  # it is there, and something that it needs is not
-            raise
-        raise ModuleNotFoundError(
-            f"{names} of the zoo needs {module}, which is not installed. Write: pip install "
-            f"{module}, or install the extra graf-utils[{extra}].",
-            name=module,
-        ) from error
+def _optional(module: str, name: str) -> Any:
+    """A library of the zoo's extra."""
+    return import_optional(module, f"{name} of the zoo", "zoo")
 
 
 def _gp() -> Any:
@@ -116,7 +108,7 @@ def brp_nas(space: str = "nb201", **options: Any) -> Any:
     ModuleNotFoundError
         PyTorch is not installed.
     """
-    _optional("torch", "'brp-nas'", extra="torch")
+    import_optional("torch", "'brp-nas' of the zoo", "torch")
     from graf_utils.predictors.brpnas import BRPNASRegressor
 
     return BRPNASRegressor(space, **({"random_state": _SEED} | options))

@@ -9,6 +9,7 @@ networks is better (``"binary"``).
 
 from __future__ import annotations
 
+from graf_utils import _torch  # noqa: F401 - says what to do where there is no PyTorch
 from graf_utils.predictors.brpnas.graphs import OperationGraphs, operation_graphs
 from graf_utils.predictors.brpnas.network import GraphEncoder, pairwise_loss, win_rate
 from graf_utils.predictors.brpnas.regressor import BRPNASRegressor
