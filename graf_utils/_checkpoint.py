@@ -19,15 +19,16 @@ from graf_utils._files import check_is_file, sweep, write_text
 from graf_utils._keys import digest
 from graf_utils._store import checksum
 
-__all__ = ["Checkpoint"]
+__all__ = ["Checkpoint", "RowFile", "is_number", "reader_of"]
 
-_KIND = "graf_utils: scores of architectures"
 _CHECKSUM = "checksum"
 _OTHER = "Name another file, or delete it."
 
 
-class Checkpoint:
-    """Finished rows of scores.
+class RowFile:
+    """Finished rows, one per architecture, of a computation that may be killed at any moment.
+
+    A subclass says what it is a file of, which rows are sound, and how they are written.
 
     Parameters
     ----------
@@ -35,10 +36,6 @@ class Checkpoint:
         The file; it is made if it is not there.
     settings : dict of str to object
         All that the numbers depend on, by a name for messages; of JSON's types.
-    scores : list of str
-        The numbers of a row: each finite, or NaN with its name in the row's ``error``.
-    seconds : list of str
-        The times of a row, finite numbers of at least 0.
 
     Raises
     ------
@@ -48,22 +45,20 @@ class Checkpoint:
         The file cannot be read or written.
     """
 
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        settings: dict[str, Any],
-        scores: list[str],
-        seconds: list[str],
-    ) -> None:
+    kind: str
+    """What the first line of the file says that it is."""
+    holds: str
+    """What the rows are, for messages."""
+
+    def __init__(self, path: str | os.PathLike[str], settings: dict[str, Any]) -> None:
         self.name, self.path = str(path), Path(path).resolve()
-        self.scores, self.seconds = scores, seconds
         if self.path.is_dir():
             raise ValueError(f"checkpoint={self.name!r} is a folder. Name a file in it.")
         try:
             check_is_file(self.path)
         except ValueError as error:
             raise ValueError(f"checkpoint={self.name!r}: {error}") from None
-        self.header = json.loads(json.dumps({"kind": _KIND, **settings}))
+        self.header = json.loads(json.dumps({"kind": self.kind, **settings}))
         self.key = digest(self.header)
         if self.path.exists() and self.path.stat().st_size:
             self._check_header()
@@ -71,20 +66,59 @@ class Checkpoint:
         else:
             write_text(self.path, json.dumps(self.header) + "\n")
 
+    def is_sound(self, row: dict[str, Any]) -> bool:
+        """Tell whether a row, as JSON has it, has its columns, and in each what may stand there.
+
+        Parameters
+        ----------
+        row : dict
+
+        Returns
+        -------
+        bool
+        """
+        raise NotImplementedError
+
+    def to_json(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Turn a row into what JSON can hold.
+
+        Parameters
+        ----------
+        row : dict
+
+        Returns
+        -------
+        dict
+        """
+        return row
+
+    def from_json(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Turn a sound row of the file back into what it was.
+
+        Parameters
+        ----------
+        row : dict
+
+        Returns
+        -------
+        dict
+        """
+        return row
+
     def _check_header(self) -> None:
         """Raise ValueError unless the file is a checkpoint of these settings."""
         with self.path.open("rb") as stream:
             line = stream.readline(10_000_000)
         header = _parsed(line) if line.endswith(b"\n") else None
-        if not isinstance(header, dict) or header.get("kind") != _KIND:
+        if not isinstance(header, dict) or header.get("kind") != self.kind:
             raise ValueError(
-                f"checkpoint={self.name!r} is no checkpoint of scores, and is left as it is. "
+                f"checkpoint={self.name!r} is no checkpoint of {self.holds}, and is left as it is. "
                 "Name another file."
             )
         if header != self.header:
             names = [key for key in {**header, **self.header} if self._differs(header, key)]
             raise ValueError(
-                f"checkpoint={self.name!r} holds scores of other settings than these: "
+                f"checkpoint={self.name!r} holds {self.holds} of other settings than these: "
                 f"{', '.join(names)} changed. {_OTHER}"
             )
 
@@ -105,8 +139,8 @@ class Checkpoint:
         Returns
         -------
         dict of architecture to row
-            A score that was NaN is NaN. A row that is damaged, so that it does not fit its
-            checksum, is left out, with a warning.
+            A row that is damaged, so that it does not fit its checksum, is left out, with a
+            warning.
 
         Raises
         ------
@@ -120,8 +154,8 @@ class Checkpoint:
             if number == 1 or not line.strip():
                 continue
             code, row = self._parsed_row(number, line, to_code)
-            if row.pop(_CHECKSUM, None) == self._checksum(code, row) and self._is_sound(row):
-                rows[code] = row | {name: math.nan for name in self.scores if row[name] is None}
+            if row.pop(_CHECKSUM, None) == self._checksum(code, row) and self.is_sound(row):
+                rows[code] = self.from_json(row)
             else:
                 damaged[code] = number
         self._warn([number for code, number in damaged.items() if code not in rows])
@@ -139,8 +173,8 @@ class Checkpoint:
         except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
             text = short(line.decode("utf-8", errors="replace"))
             raise ValueError(
-                f"checkpoint={self.name!r}: line {number} is no architecture with its scores: "
-                f"{text}. Delete this line, or name another file."
+                f"checkpoint={self.name!r}: line {number} is no architecture with its "
+                f"{self.holds}: {text}. Delete this line, or name another file."
             ) from None
         return code, record
 
@@ -153,20 +187,10 @@ class Checkpoint:
         if numbers:
             listed = ", ".join(map(str, numbers[:5])) + (", …" if len(numbers) > 5 else "")
             warnings.warn(
-                f"checkpoint={self.name!r}: scores are missing or damaged in line {listed}; these "
-                "architectures are computed again.",
+                f"checkpoint={self.name!r}: {self.holds} are missing or damaged in line "
+                f"{listed}; these architectures are computed again.",
                 stacklevel=4,
             )
-
-    def _is_sound(self, row: dict[str, Any]) -> bool:
-        """Tell whether a row has its columns, and in each what may stand there."""
-        if set(row) != {*self.scores, *self.seconds, "error"} or not isinstance(row["error"], str):
-            return False
-        times = all(_is_number(row[name]) and row[name] >= 0 for name in self.seconds)
-        return times and all(
-            f"{name}: " in row["error"] if row[name] is None else _is_number(row[name])
-            for name in self.scores
-        )
 
     def append(self, architecture: tuple[Any, ...], row: dict[str, Any]) -> None:
         """Add a finished row.
@@ -176,19 +200,93 @@ class Checkpoint:
         architecture : tuple
             Of whole numbers, or of such tuples.
         row : dict of str to object
-            Scores, seconds and ``error``.
+            The row, as the class says.
 
         Raises
         ------
         OSError
             The file cannot be written.
         """
-        missing = {name: None for name in self.scores if math.isnan(row[name])}
-        row = {**row, **missing}
+        row = self.to_json(row)
         written = {_CHECKSUM: self._checksum(architecture, row)}
         line = json.dumps({"architecture": architecture, **row, **written})
         with self.path.open("a", encoding="utf-8") as stream:
             stream.write(line + "\n")
+
+
+class Checkpoint(RowFile):
+    """Finished rows of scores.
+
+    Parameters
+    ----------
+    path, settings
+        As for `RowFile`.
+    scores : list of str
+        The numbers of a row: each finite, or NaN with its name in the row's ``error``.
+    seconds : list of str
+        The times of a row, finite numbers of at least 0.
+
+    Raises
+    ------
+    ValueError, OSError
+        As for `RowFile`.
+    """
+
+    kind = "graf_utils: scores of architectures"
+    holds = "scores"
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        settings: dict[str, Any],
+        scores: list[str],
+        seconds: list[str],
+    ) -> None:
+        self.scores, self.seconds = scores, seconds
+        super().__init__(path, settings)
+
+    def to_json(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Write a score that is NaN as null; see `RowFile.to_json`."""
+        return row | {name: None for name in self.scores if math.isnan(row[name])}
+
+    def from_json(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Read null as NaN; see `RowFile.from_json`."""
+        return row | {name: math.nan for name in self.scores if row[name] is None}
+
+    def is_sound(self, row: dict[str, Any]) -> bool:
+        """See `RowFile.is_sound`."""
+        if set(row) != {*self.scores, *self.seconds, "error"} or not isinstance(row["error"], str):
+            return False
+        times = all(is_number(row[name]) and row[name] >= 0 for name in self.seconds)
+        return times and all(
+            f"{name}: " in row["error"] if row[name] is None else is_number(row[name])
+            for name in self.scores
+        )
+
+
+def reader_of(space: Any) -> Callable[[Any], tuple[Any, ...]]:
+    """Make a function that reads an architecture of a space from nested lists.
+
+    Parameters
+    ----------
+    space : SearchSpace
+
+    Returns
+    -------
+    callable
+        For `RowFile.read`.
+    """
+
+    def tuples(written: Any) -> Any:
+        return tuple(map(tuples, written)) if isinstance(written, list) else written
+
+    def to_code(written: Any) -> tuple[Any, ...]:
+        if not isinstance(written, list):
+            raise ValueError("an architecture is a list")
+        (code,) = space.from_codes([tuples(written)])
+        return code
+
+    return to_code
 
 
 def _parsed(line: bytes) -> Any:
@@ -199,8 +297,17 @@ def _parsed(line: bytes) -> Any:
         return None
 
 
-def _is_number(value: Any) -> bool:
-    """Tell whether a value is a finite number."""
+def is_number(value: Any) -> bool:
+    """Tell whether a value is a finite number.
+
+    Parameters
+    ----------
+    value : object
+
+    Returns
+    -------
+    bool
+    """
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     try:
