@@ -19,6 +19,7 @@ TABLES = (
     "test_search",
     "test_search_bayesian",
     "test_search_comparison",
+    "test_search_yours",
     "test_features_sizes",
     "test_features_spaces",
     "test_faults_spaces",

@@ -160,6 +160,7 @@ def test_a_callable_gives_the_same_run_as_its_table(chain, method):
         return [value[cell] for cell in cells]
 
     run = search(candidates, train, method, 50, random_state=1)
+    assert (run.pop("error") == "").all()
     assert run.equals(search(candidates, y, method, 50, random_state=1))
     assert asked == [candidates.architectures[i] for i in run["candidate"]]  # each once
 
@@ -284,8 +285,8 @@ BAD = {
     "objective: rows": (wrong(objective=np.zeros(3)), ["objective", "3 rows", "243 candidates"]),
     "objective: NaN": (wrong(objective=np.full(243, np.nan)), ["objective", "not finite"]),
     "objective: returned": (
-        wrong(objective=lambda cells: [1.0]),
-        ["objective", "1 rows", "20 architectures"],
+        wrong(objective=lambda cells: [1.0, 2.0]),
+        ["objective", "2 rows", "1 architecture", "max_failures"],
     ),
     "test: rows": (wrong(test=np.zeros(2)), ["test", "(2,)", "243"]),
     "cost: infinite": (wrong(cost=np.full(243, np.inf)), ["cost", "finite", "243"]),

@@ -19,6 +19,7 @@ from graf_utils._parallel import predict_in_order
 from graf_utils._predictions import tells_std
 from graf_utils.predictors import make_predictor
 from graf_utils.predictors.forest import random_forest
+from graf_utils.search.surrogates import finite, seeded
 
 __all__ = ["Bayesian"]
 
@@ -88,30 +89,37 @@ class Bayesian:
 
         Parameters
         ----------
-        history : graf_utils.search.methods.History
+        history : graf_utils.search.history.History
             What the search has seen.
 
         Yields
         ------
-        list of int
-            Rows of the candidates, no more than a batch.
+        sequence of candidates
+            Rows, or architectures of a space that is not listed; no more than a batch.
         """
-        matrix = history.candidates.matrix.astype(np.float64)  # some surrogates need the digits
         while True:
-            rows = np.array(history.draw(self.n_candidates))
-            values = np.array(history.values)
-            values = history.scaled(values) if values.shape[1] > 1 else values
-            drawn = np.empty((len(rows), values.shape[1]))
-            for i, y in enumerate(values.T):
-                mean, std = self.predict(matrix[history.order], y, matrix[rows], history.rng)
-                drawn[:, i] = history.rng.normal(mean, std)
-            left, chosen = np.arange(len(rows)), []
-            for _ in range(min(history.batch_size, len(rows))):
+            if history.knows_too_little:
+                yield history.draw(history.batch_size)
+                continue
+            items = history.options(self.n_candidates)
+            drawn = self._drawn(history, history.features(items))
+            left, chosen = np.arange(len(items)), []
+            for _ in range(min(history.batch_size, len(items))):
                 history.turn()
                 best = left[history.scores(drawn[left]).argmax()]
                 left = left[left != best]
-                chosen.append(int(rows[best]))
-            yield chosen
+                chosen.append(best)
+            yield items[chosen]
+
+    def _drawn(self, history: Any, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """One draw for each candidate and objective, several objectives scaled."""
+        known, values = history.known()
+        known, features = known.astype(np.float64), features.astype(np.float64)
+        drawn = np.empty((len(features), values.shape[1]))  # some surrogates need the digits
+        for i, y in enumerate(values.T):
+            mean, std = self.predict(known, y, features, history.rng)
+            drawn[:, i] = history.rng.normal(mean, std)
+        return drawn
 
     def predict(
         self, X: NDArray[Any], y: NDArray[Any], new: NDArray[Any], random_state: Any = None
@@ -139,38 +147,20 @@ class Bayesian:
         rng = check_random_state(random_state)
         models = self._models()
         if len(models) == 1 and tells_std(models[0]):
-            model = _seeded(models[0], rng).fit(X, y)
+            model = seeded(models[0], rng).fit(X, y)
             both = model.predict(new, return_std=True)
-            mean, std = (_finite(model, values, len(new)) for values in both)
+            mean, std = (finite(model, values, len(new)) for values in both)
             return mean, std
         own = len(models) > 1  # a list: its models differ by themselves
         models = models if own else [self._models()[0] for _ in range(self.n_members)]
         said = []
         for model in models:
             rows = np.arange(len(y)) if own else rng.randint(len(y), size=len(y))
-            fitted = _seeded(model, rng).fit(X[rows], y[rows])
-            said.append(_finite(model, predict_in_order(fitted, new), len(new)))
+            fitted = seeded(model, rng).fit(X[rows], y[rows])
+            said.append(finite(model, predict_in_order(fitted, new), len(new)))
         return np.mean(said, axis=0), np.std(said, axis=0)
 
     def _models(self) -> list[Any]:
         """Fresh models: those of the list, or a single one."""
         several = isinstance(self.surrogate, list | tuple)
         return [make_predictor(one) for one in (self.surrogate if several else [self.surrogate])]
-
-
-def _seeded(model: Any, rng: np.random.RandomState) -> Any:
-    """The model with seeds that were drawn, wherever it takes one."""
-    names = sorted(model.get_params())
-    names = [name for name in names if name.split("__")[-1] == "random_state"]
-    return model.set_params(**{name: int(rng.randint(2**31 - 1)) for name in names})
-
-
-def _finite(model: Any, returned: Any, n: int) -> NDArray[np.float64]:
-    """What a model predicts, one finite number for each network."""
-    values = _checks.predictions(f"what {model!r} predicts", returned, n)
-    if not np.isfinite(values).all():
-        raise ValueError(
-            f"surrogate {model!r} predicts {values[~np.isfinite(values)][0]} for a network. Take "
-            "another surrogate, or features without extreme values."
-        )
-    return values

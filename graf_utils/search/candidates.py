@@ -17,6 +17,7 @@ from sklearn.utils import check_random_state
 from graf_utils import _checks
 from graf_utils.encodings import encode
 from graf_utils.redundancy import distinct_columns
+from graf_utils.search.unlisted import SpaceCandidates, readable
 from graf_utils.spaces import SearchSpace, get_space
 from graf_utils.table import Table, locate, row_numbers
 
@@ -57,12 +58,7 @@ class Candidates:
         _check_index(self.architectures)
         object.__setattr__(self, "space", get_space(self.space))
         codes = self.space.to_codes(self.architectures)
-        largest = np.abs(_checks.matrix("features", self.features, len(codes))).max()
-        if largest > np.finfo(np.float32).max:
-            raise ValueError(
-                f"features holds {largest:.3g}, which is beyond the single precision in which "
-                "forests read features. Scale that column, or take its logarithm."
-            )
+        readable(_checks.matrix("features", self.features, len(codes)))
         features = pd.DataFrame(_checks.in_order("features", self.features, len(codes)))
         repeats = len(codes) - len(np.unique(codes, axis=0))
         if repeats:
@@ -76,27 +72,31 @@ class Candidates:
 
     @classmethod
     def of(
-        cls, table: Table, encoding: str | pd.DataFrame | Callable[[Table], Any] = "graf"
-    ) -> Candidates:
-        """Return the architectures of a table with an encoding of them.
+        cls,
+        table: Table | SearchSpace,
+        encoding: str | pd.DataFrame | Callable[[Table], Any] | None = "graf",
+    ) -> Candidates | SpaceCandidates:
+        """Return the architectures of a table, or of a whole space, with an encoding of them.
 
         Parameters
         ----------
-        table : Table
-            The candidates, in its order.
-        encoding : str, DataFrame, array or callable
+        table : Table or SearchSpace
+            The candidates, in its order; or a space that is not listed, however large it is.
+        encoding : str, DataFrame, array, callable or None
             A name for `graf_utils.encodings.encode`, numbers with one row per architecture, or a
-            function of the table that returns them.
+            function of the table that returns them. For a space as in `SpaceCandidates`.
 
         Returns
         -------
-        Candidates
+        Candidates or SpaceCandidates
 
         Raises
         ------
         ValueError
             As for new `Candidates`, or the encoding is unknown.
         """
+        if isinstance(table, SearchSpace):
+            return SpaceCandidates(table, encoding)
         if isinstance(encoding, str):
             features = encode(table, encoding)
         elif callable(encoding):

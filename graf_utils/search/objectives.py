@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Iterable, Mapping
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,28 +15,35 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from graf_utils import _checks
-from graf_utils.search.candidates import Candidates
+from graf_utils._checkpoint import reader_of
+from graf_utils._parallel import unordered
+from graf_utils.search.resume import SearchFile
+from graf_utils.spaces import SearchSpace
 
-__all__ = ["Objectives", "column_of"]
+__all__ = ["Known", "Trained", "column_of"]
 
-_OWN_COLUMNS = ("evaluation", "candidate", "best", "incumbent", "test", "cost")
+_OWN_COLUMNS = (
+    "evaluation", "candidate", "architecture", "best", "incumbent", "test", "cost", "error",
+)  # fmt: skip
 """Columns that `search` adds to its frame."""
 
+_LONGEST = 1000  # characters of a reason that are kept
 
-class Objectives:
-    """The objectives of a search: their names, and the values of candidates, checked.
+
+class Known:
+    """Objectives that stand in a table: values with one row per candidate, all finite.
 
     Parameters
     ----------
-    candidates : Candidates
-        The architectures of the search.
-    objective : array-like, mapping or callable
+    architectures : sequence of length n
+        The candidates, for messages.
+    objective : array-like or mapping
         As in `search`.
 
     Attributes
     ----------
     names : list of str
-        One name per objective; empty until a callable has returned for the first time.
+        One name per objective.
 
     Raises
     ------
@@ -41,82 +51,185 @@ class Objectives:
         The values are no finite numbers with one row per candidate.
     """
 
-    def __init__(self, candidates: Candidates, objective: Any) -> None:
-        self.candidates = candidates
-        self.names: list[str] = []
-        self.finished = 0
-        self._function = objective if callable(objective) else None
-        self._values: NDArray[np.float64] | None = None
-        if self._function is None:
-            n = len(candidates)
-            frame = _frame("objective", objective)
-            if len(frame) != n:
-                raise ValueError(
-                    f"objective has {len(frame)} rows for {n} candidates; give each candidate one."
-                )
-            self.names = _names_of(frame)
-            self._values = _numbers(_checks.in_order("objective", frame, n))
-            self._check_finite(self._values, range(n))
+    def __init__(self, architectures: Sequence[Any], objective: Any) -> None:
+        n = len(architectures)
+        frame = _frame("objective", objective)
+        if len(frame) != n:
+            raise ValueError(
+                f"objective has {len(frame)} rows for {n} candidates; give each candidate one."
+            )
+        self.names = _names_of(frame)
+        self.values = _numbers(_checks.in_order("objective", frame, n))
+        finite = np.isfinite(self.values).all(axis=1)
+        if not finite.all():
+            raise ValueError(
+                f"objective is not finite for {architectures[int(finite.argmin())]}; give every "
+                "network a number, a failed one the lowest that can be. Or leave such networks "
+                "out of the candidates."
+            )
 
-    def ask(self, rows: list[int]) -> NDArray[np.float64]:
-        """Evaluate some candidates.
+    def ask(
+        self, items: Sequence[int], architectures: Sequence[Any]
+    ) -> tuple[NDArray[np.float64], list[str]]:
+        """Look up some candidates.
 
         Parameters
         ----------
-        rows : list of int
+        items : sequence of int
             Rows of the candidates.
+        architectures : sequence of tuple
+            What they are.
 
         Returns
         -------
-        ndarray of shape (n_rows, n_objectives)
-
-        Raises
-        ------
-        ValueError
-            A function has not returned finite numbers, one row per architecture.
+        values : ndarray of shape (n_items, n_objectives)
+        errors : list of str
+            Empty ones.
         """
-        if self._values is not None:
-            return self._values[rows]
-        values = self._call(rows)
-        self._check_finite(values, rows)
-        self.finished += len(rows)
-        return values
+        return self.values[list(items)], [""] * len(items)
 
-    def _call(self, rows: list[int]) -> NDArray[np.float64]:
-        """What the function returns for some candidates."""
-        architectures = [self.candidates.architectures[row] for row in rows]
-        frame = _frame("what objective returned", self._function(architectures))
-        if len(frame) != len(rows):
-            raise ValueError(
-                f"objective returned {len(frame)} rows for {len(rows)} architectures; it must "
-                "return one for each, in order."
-            )
-        if not frame.index.equals(pd.RangeIndex(len(frame))):
-            raise ValueError(
-                f"objective returned rows with the index {list(frame.index[:3])}, ...; row i must "
-                "be the value of architecture i. Put them in that order, and return an array: "
-                ".to_numpy()."
-            )
-        names = _names_of(frame)
-        self.names = self.names or names
-        if names != self.names:
-            raise ValueError(
-                f"objective returned the columns {names} after {self.names}; it must return the "
-                "same in every call."
-            )
-        return _numbers(frame)
 
-    def _check_finite(self, values: NDArray[np.float64], rows: Any) -> None:
-        """Refuse NaN and infinity: with them no candidate would be the best."""
-        finite = np.isfinite(values).all(axis=1)
-        if finite.all():
-            return
-        failed = self.candidates.architectures[rows[int(finite.argmin())]]
-        before = f" after {self.finished} finished evaluations" if self._function else ""
-        raise ValueError(
-            f"objective is not finite for {failed}{before}; give every network a number, a failed "
-            "one the lowest that can be."
-        )
+class Trained:
+    """Objectives that a function returns, which is called for one architecture at a time.
+
+    Parameters
+    ----------
+    function : callable
+        From a list of one architecture to its objectives.
+    space : SearchSpace
+        Of the architectures.
+    n_jobs : int, optional
+        Calls at a time, as in joblib.
+    file : SearchFile, optional
+        Where finished evaluations are kept.
+
+    Attributes
+    ----------
+    names : list of str
+        One name per objective; empty until an evaluation has succeeded.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[list[Any]], Any],
+        space: SearchSpace,
+        n_jobs: int | None = None,
+        file: SearchFile | None = None,
+    ) -> None:
+        self.function, self.n_jobs, self.file = function, n_jobs, file
+        self.names: list[str] = []
+        self._rows = {} if file is None else file.read(reader_of(space))
+
+    def ask(
+        self, items: Sequence[Any], architectures: Sequence[tuple[Any, ...]]
+    ) -> tuple[NDArray[np.float64], list[str]]:
+        """Evaluate some candidates, and keep each evaluation as it ends.
+
+        Parameters
+        ----------
+        items : sequence of candidates
+        architectures : sequence of tuple
+            What they are.
+
+        Returns
+        -------
+        values : ndarray of shape (n_items, n_objectives)
+            NaN where an evaluation failed; one column while none has succeeded.
+        errors : list of str
+            Why it failed, or ``""``.
+        """
+        todo = [one for one in architectures if one not in self._rows]
+        calls = [(self.function, one) for one in todo]
+        rows = {one: self._rows.pop(one) for one in architectures if one in self._rows}
+        for number, row in self._finished(calls):
+            rows[todo[number]] = row
+            if self.file is not None:
+                self.file.append(todo[number], row)
+        return self._checked([rows[one] for one in architectures])
+
+    def _finished(self, calls: list[tuple[Any, ...]]) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Rows as they end, also of calls that end their process."""
+        left = set(range(len(calls)))
+        try:
+            for number, row in unordered(_evaluate, calls, self.n_jobs, batch_size=1):
+                left.remove(number)
+                yield number, row
+        except Exception as error:
+            if not _killed(error):
+                raise
+            for number in sorted(left):  # nobody knows by which of those that were under way
+                yield number, _evaluate_apart(calls[number])
+
+    def _checked(self, rows: list[dict[str, Any]]) -> tuple[NDArray[np.float64], list[str]]:
+        """Values and reasons, in the order of the architectures and not in that of their end."""
+        errors = []
+        for row in rows:
+            names = list(row["values"] or ())
+            self.names = self.names or names
+            fails = row["values"] is not None and names != self.names
+            errors.append(
+                f"ValueError: objective returned the columns {names} after {self.names}; it must "
+                "return the same in every call."
+                if fails
+                else row["error"]
+            )
+        nothing = dict.fromkeys(self.names or ["value"], math.nan)
+        values = [nothing if e else row["values"] for row, e in zip(rows, errors, strict=True)]
+        return np.array([list(row.values()) for row in values], dtype=float), errors
+
+
+def _evaluate(function: Callable[[list[Any]], Any], architecture: Any) -> dict[str, Any]:
+    """What a function returns for one architecture, or why it has no value; in any process."""
+    try:
+        frame = _frame("what objective returned", _as_list(function([architecture])))
+        if len(frame) != 1:
+            raise ValueError(
+                f"objective returned {len(frame)} rows for 1 architecture; it must return one for "
+                "each."
+            )
+        values = dict(zip(_names_of(frame), _numbers(frame)[0].tolist(), strict=True))
+        for name, value in values.items():
+            if not math.isfinite(value):
+                raise ValueError(f"objective {name!r} is not finite: {frame.iloc[0].to_list()}")
+    except Exception as error:  # a training may fail in any way; the search goes on
+        return {"values": None, "error": _reason(error)}
+    return {"values": values, "error": ""}
+
+
+def _killed(error: Exception) -> bool:
+    """Whether a call ended the process that it ran in: an error of loky, or of Dask."""
+    return isinstance(error, BrokenProcessPool) or type(error).__name__ == "KilledWorker"
+
+
+def _evaluate_apart(call: tuple[Any, ...]) -> dict[str, Any]:
+    """The row of one architecture, computed alone in a process, which it may end."""
+    try:
+        ((_, row),) = unordered(_evaluate, [call], 2)
+    except Exception as error:
+        if not _killed(error):
+            raise
+        return {"values": None, "error": "Killed: its process ended (out of memory, a signal)"}
+    return row
+
+
+def _as_list(returned: Any) -> Any:
+    """A bare number, or a mapping to bare numbers, as those of one architecture."""
+    if isinstance(returned, Mapping):
+        return {name: _as_list(value) for name, value in returned.items()}
+    bare = not isinstance(returned, bool | str | None) and np.ndim(returned) == 0
+    number = _checks.numbers_of(returned) if bare else None
+    return returned if number is None else [float(number)]
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, and in which line of whose code."""
+    text = f"{type(error).__name__}: {error}"
+    places = [
+        f"{Path(frame.filename).name}, line {frame.lineno}"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).parent != Path(__file__).parent
+    ]
+    return text[:_LONGEST] + (f" ({places[-1]})" if places else "")
 
 
 def column_of(name: str, values: Any, n: int) -> NDArray[np.float64]:
