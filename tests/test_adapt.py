@@ -83,10 +83,21 @@ def features(text):
     assert np.min(means) > 0.85
 
 
+def huge(text):
+    """Killed three times, the search ends with the rows that it would have had."""
+    assert text.count("killed: True") == 3
+    assert "same rows: True" in text
+    cells, failed = map(int, re.search(r"(\d+) cells, (\d+) failed", text).groups())
+    assert cells == 200
+    assert 0 < failed < 100
+    assert float(re.search(r"at most (\d+) MB", text)[1]) < 600
+
+
 TASKS = {
     "own_protocol.py": protocol,
     "interval.py": interval,
     "own_features.py": features,
+    "search_huge_space.py": huge,
 }
 
 
