@@ -20,7 +20,15 @@ from sklearn.linear_model import BayesianRidge, LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from graf_utils.search import METHODS, Bayesian, Candidates, History, SearchError, search
+from graf_utils.search import (
+    METHODS,
+    Bayesian,
+    Candidates,
+    History,
+    SearchError,
+    SpaceCandidates,
+    search,
+)
 from graf_utils.search.space_history import SpaceHistory
 from graf_utils.search.surrogates import fit_all, predict_all
 from graf_utils.spaces import DARTS, NB101, NB201, CellSpace, TNB101Macro
@@ -289,6 +297,22 @@ def test_the_benchmarks_spaces_need_not_be_listed(space, method):
     run = search(cells, objective, method, 12, random_state=0, **options)
     assert run["architecture"].nunique() == 12
     assert space.is_valid(list(run["architecture"])).all()
+
+
+def test_a_space_with_hardly_a_valid_cell_says_how_to_search_it():
+    names = ["none", *(f"op{i}" for i in range(3))]
+    edges = [(i, j) for i in range(9) for j in range(i + 1, 9)]  # 36, on each of which none may lie
+
+    class Strict(CellSpace):
+        def is_valid(self, architectures):
+            return (self.to_codes(architectures) == 1).all(axis=1)
+
+    space = Strict(names, edges)
+    with pytest.raises(ValueError, match=r"SpaceCandidates\(space, encoding, valid_only=False\)"):
+        search(Candidates.of(space, None), train, "random", 5, n_initial=2, random_state=0)
+    remedy = SpaceCandidates(space, None, valid_only=False)
+    run = search(remedy, lambda cells: sum(cells[0]), "evolution", 9, n_initial=5, random_state=0)
+    assert run["architecture"].nunique() == 9
 
 
 def test_a_method_of_ones_own_yields_architectures():

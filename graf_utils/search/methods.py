@@ -11,7 +11,7 @@ import numpy as np
 from graf_utils.search.bayesian import Bayesian
 from graf_utils.search.history import History
 
-__all__ = ["METHODS", "History"]
+__all__ = ["METHODS"]
 
 _TOURNAMENT = 5  # members drawn for a tournament
 

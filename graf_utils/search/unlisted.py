@@ -85,8 +85,16 @@ class SpaceCandidates:
         ValueError
             The space cannot be drawn from.
         """
+        valid_only = bool(self.valid_only)
         options: dict[str, Any] = {"replace": True, "random_state": random_state}
-        return self.space.sample(n, valid_only=bool(self.valid_only), **options)
+        try:
+            codes = self.space.sample(n, valid_only=valid_only, **options)
+        except ValueError as error:
+            where = "SpaceCandidates(space, encoding, valid_only=False)"
+            raise ValueError(
+                f"{error} For a search, write {where}." if valid_only else error
+            ) from error
+        return np.ascontiguousarray(codes, dtype=self.space.code_dtype)
 
     def features(self, codes: NDArray[np.integer]) -> NDArray[np.float32]:
         """Encode architectures.
