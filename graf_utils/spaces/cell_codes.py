@@ -86,7 +86,7 @@ class CellCodes(SearchSpace):
         codes, width = np.array([code]), self.places.width
         (depth,), faults = self.places.depth(codes), self.places.faults(codes)[0]
         position = int(faults.argmax()) if faults.any() else depth * width
-        if position >= depth * width or code[position] == ABSENT:
+        if len(self.sizes) > 1 and (position >= depth * width or code[position] == ABSENT):
             what = "edges" if self.ops_on == "edges" else "inner nodes"
             return (
                 f"it holds {depth} {what}; a cell of {self.name} has one of {self.places.depths}, "

@@ -72,11 +72,29 @@ class Places:
         return sum(len(self.states) ** depth for depth in self.depths)
 
     def depth(self, codes: NDArray[np.integer]) -> NDArray[np.intp]:
-        """How many places each cell has, an array of shape (n_cells,)."""
+        """How many places each cell has.
+
+        Parameters
+        ----------
+        codes : ndarray of shape (n_cells, code_length)
+
+        Returns
+        -------
+        ndarray of shape (n_cells,)
+        """
         return (codes[:, :: self.width] != ABSENT).sum(axis=1)
 
     def every(self, dtype: DTypeLike) -> NDArray[np.integer]:
-        """The codes of all cells, those with fewer places first, in the order of `product`."""
+        """The codes of all cells, those with fewer places first, in the order of `product`.
+
+        Parameters
+        ----------
+        dtype : numpy dtype
+
+        Returns
+        -------
+        ndarray of shape (n_cells, code_length)
+        """
         parts = []
         for depth in self.depths:
             n, rest = len(self.states) ** depth, np.arange(len(self.states) ** depth)
@@ -88,7 +106,18 @@ class Places:
         return np.concatenate(parts)
 
     def draw(self, n: int, rng: np.random.Generator, dtype: DTypeLike) -> NDArray[np.integer]:
-        """Codes of n cells drawn independently, each cell of the space equally likely."""
+        """Codes of cells drawn independently, each cell of the space equally likely.
+
+        Parameters
+        ----------
+        n : int
+        rng : numpy Generator
+        dtype : numpy dtype
+
+        Returns
+        -------
+        ndarray of shape (n, code_length)
+        """
         n_states, most = len(self.states), self.depths[-1]
         narrow = signed_dtype(n_states - 1)
         state = rng.integers(0, n_states, (n, most), dtype=narrow)
@@ -100,11 +129,29 @@ class Places:
         return codes.reshape(n, -1)
 
     def wrong(self, codes: NDArray[np.integer]) -> NDArray[np.bool_]:
-        """Which rows are no cell of the space."""
+        """Which rows are no cell of the space.
+
+        Parameters
+        ----------
+        codes : ndarray of shape (n_rows, code_length)
+
+        Returns
+        -------
+        ndarray of shape (n_rows,), bool
+        """
         return ~np.isin(self.depth(codes), self.depths) | self.faults(codes).any(axis=1)
 
     def faults(self, codes: NDArray[np.integer]) -> NDArray[np.bool_]:
-        """Which entries are wrong, given how many places a cell has; the shape of `codes`."""
+        """Which entries are wrong, given how many places a cell has.
+
+        Parameters
+        ----------
+        codes : ndarray of shape (n_rows, code_length)
+
+        Returns
+        -------
+        ndarray of shape (n_rows, code_length), bool
+        """
         entries = codes.reshape(len(codes), -1, self.width)
         ops = entries[:, :, 0]
         inside = np.arange(ops.shape[1]) < self.depth(codes)[:, None]
@@ -121,6 +168,14 @@ class Places:
 
         That is another operation at a place, which keeps the choices that it also has, another
         number, the last node more or less. A node more has the same operation on all its edges.
+
+        Parameters
+        ----------
+        code : ndarray of shape (code_length,)
+
+        Returns
+        -------
+        ndarray of shape (n_neighbours, code_length)
         """
         depth = int(self.depth(code[None])[0])
         entries = code.reshape(-1, self.width)
