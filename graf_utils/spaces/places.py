@@ -67,6 +67,11 @@ class Places:
             ]
         )
 
+    @cached_property
+    def _most(self) -> NDArray[np.intp]:
+        """The choices as an array of shape (n_operations, n_numbers)."""
+        return np.array(self.choices, dtype=np.intp).reshape(len(self.choices), -1)
+
     def count(self) -> int:
         """How many cells there are."""
         return sum(len(self.states) ** depth for depth in self.depths)
@@ -156,7 +161,7 @@ class Places:
         ops = entries[:, :, 0]
         inside = np.arange(ops.shape[1]) < self.depth(codes)[:, None]
         known = (ops >= 0) & (ops < len(self.choices))
-        most = np.array(self.choices).reshape(len(self.choices), -1)[np.where(known, ops, 0)]
+        most = self._most[np.where(known, ops, 0)]
         right = np.empty(entries.shape, dtype=bool)
         right[:, :, 0] = known
         right[:, :, 1:] = (entries[:, :, 1:] >= 0) & (entries[:, :, 1:] < most)
@@ -199,7 +204,7 @@ class Places:
 
     def _others(self, entry: NDArray[np.integer]) -> NDArray[Any]:
         """What else may stand at a place after a single change."""
-        most = np.array(self.choices).reshape(len(self.choices), -1)
+        most = self._most
         ops = np.arange(len(self.choices))
         by_op = np.column_stack([ops, np.where(entry[1:] < most, entry[1:], 0)])
         others = [by_op[ops != entry[0]]]
