@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import networkx as nx
 
 if TYPE_CHECKING:
-    from graf_utils.spaces.cell import CellSpace
+    from graf_utils.spaces.cell_codes import CellCodes
 
 __all__ = ["from_networkx"]
 
 
-def from_networkx(space: CellSpace, graph: Any) -> tuple[int, ...]:
+def from_networkx(space: CellCodes, graph: Any) -> tuple[int, ...]:
     """Read a cell from a graph like the one `CellSpace.to_networkx` gives.
 
     Parameters
@@ -48,7 +48,7 @@ def from_networkx(space: CellSpace, graph: Any) -> tuple[int, ...]:
     return tuple(code)
 
 
-def _places(space: CellSpace, graph: Any) -> list[tuple[Any, dict[str, Any]]]:
+def _places(space: CellCodes, graph: Any) -> list[tuple[Any, dict[str, Any]]]:
     """The edges or inner nodes of a graph with their attributes, in the order of the code."""
     is_directed = isinstance(graph, nx.DiGraph)
     edges = sorted((source, target) for source, target, *_ in graph.edges) if is_directed else None

@@ -46,6 +46,11 @@ class CellCodes(SearchSpace):
         )
 
     @cached_property
+    def _only_operations(self) -> bool:
+        """Whether codes are operation ids and no more, all of one length."""
+        return len(self.sizes) == 1 and not self.chosen
+
+    @cached_property
     def places(self) -> Places:
         """What may stand at each place of the code, and how many places there may be."""
         choices = tuple(
@@ -79,14 +84,13 @@ class CellCodes(SearchSpace):
         raise ValueError(f"{text!r} is not a tuple such as {self._example()!r}.")
 
     def _wrong(self, codes: NDArray[np.integer]) -> NDArray[np.bool_]:
-        plain = len(self.sizes) == 1 and not self.chosen
-        return super()._wrong(codes) if plain else self.places.wrong(codes)
+        return super()._wrong(codes) if self._only_operations else self.places.wrong(codes)
 
     def _explain(self, code: tuple[int, ...]) -> str:
         codes, width = np.array([code]), self.places.width
         (depth,), faults = self.places.depth(codes), self.places.faults(codes)[0]
         position = int(faults.argmax()) if faults.any() else depth * width
-        if position >= depth * width or code[position] == ABSENT:
+        if len(self.sizes) > 1 and (position >= depth * width or code[position] == ABSENT):
             what = "edges" if self.ops_on == "edges" else "inner nodes"
             return (
                 f"it holds {depth} {what}; a cell of {self.name} has one of {self.places.depths}, "
@@ -199,6 +203,8 @@ class CellCodes(SearchSpace):
         its choices), another number, or, where `sizes` has several, the last node more or less; a
         node more has one and the same operation on all its edges. See `SearchSpace.neighbours`.
         """
+        if self._only_operations:
+            return super().neighbours(architecture, valid_only=valid_only)
         (code,) = self.to_codes([architecture])
         codes = self.places.neighbours(code).astype(code.dtype, copy=False)
         return codes[self.is_valid(codes)] if valid_only and len(codes) else codes

@@ -67,16 +67,39 @@ class Places:
             ]
         )
 
+    @cached_property
+    def _most(self) -> NDArray[np.intp]:
+        """The choices as an array of shape (n_operations, n_numbers)."""
+        return np.array(self.choices, dtype=np.intp).reshape(len(self.choices), -1)
+
     def count(self) -> int:
         """How many cells there are."""
         return sum(len(self.states) ** depth for depth in self.depths)
 
     def depth(self, codes: NDArray[np.integer]) -> NDArray[np.intp]:
-        """How many places each cell has, an array of shape (n_cells,)."""
+        """How many places each cell has.
+
+        Parameters
+        ----------
+        codes : ndarray of shape (n_cells, code_length)
+
+        Returns
+        -------
+        ndarray of shape (n_cells,)
+        """
         return (codes[:, :: self.width] != ABSENT).sum(axis=1)
 
     def every(self, dtype: DTypeLike) -> NDArray[np.integer]:
-        """The codes of all cells, those with fewer places first, in the order of `product`."""
+        """The codes of all cells, those with fewer places first, in the order of `product`.
+
+        Parameters
+        ----------
+        dtype : numpy dtype
+
+        Returns
+        -------
+        ndarray of shape (n_cells, code_length)
+        """
         parts = []
         for depth in self.depths:
             n, rest = len(self.states) ** depth, np.arange(len(self.states) ** depth)
@@ -88,7 +111,18 @@ class Places:
         return np.concatenate(parts)
 
     def draw(self, n: int, rng: np.random.Generator, dtype: DTypeLike) -> NDArray[np.integer]:
-        """Codes of n cells drawn independently, each cell of the space equally likely."""
+        """Codes of cells drawn independently, each cell of the space equally likely.
+
+        Parameters
+        ----------
+        n : int
+        rng : numpy Generator
+        dtype : numpy dtype
+
+        Returns
+        -------
+        ndarray of shape (n, code_length)
+        """
         n_states, most = len(self.states), self.depths[-1]
         narrow = signed_dtype(n_states - 1)
         state = rng.integers(0, n_states, (n, most), dtype=narrow)
@@ -100,16 +134,34 @@ class Places:
         return codes.reshape(n, -1)
 
     def wrong(self, codes: NDArray[np.integer]) -> NDArray[np.bool_]:
-        """Which rows are no cell of the space."""
+        """Which rows are no cell of the space.
+
+        Parameters
+        ----------
+        codes : ndarray of shape (n_rows, code_length)
+
+        Returns
+        -------
+        ndarray of shape (n_rows,), bool
+        """
         return ~np.isin(self.depth(codes), self.depths) | self.faults(codes).any(axis=1)
 
     def faults(self, codes: NDArray[np.integer]) -> NDArray[np.bool_]:
-        """Which entries are wrong, given how many places a cell has; the shape of `codes`."""
+        """Which entries are wrong, given how many places a cell has.
+
+        Parameters
+        ----------
+        codes : ndarray of shape (n_rows, code_length)
+
+        Returns
+        -------
+        ndarray of shape (n_rows, code_length), bool
+        """
         entries = codes.reshape(len(codes), -1, self.width)
         ops = entries[:, :, 0]
         inside = np.arange(ops.shape[1]) < self.depth(codes)[:, None]
         known = (ops >= 0) & (ops < len(self.choices))
-        most = np.array(self.choices).reshape(len(self.choices), -1)[np.where(known, ops, 0)]
+        most = self._most[np.where(known, ops, 0)]
         right = np.empty(entries.shape, dtype=bool)
         right[:, :, 0] = known
         right[:, :, 1:] = (entries[:, :, 1:] >= 0) & (entries[:, :, 1:] < most)
@@ -121,6 +173,14 @@ class Places:
 
         That is another operation at a place, which keeps the choices that it also has, another
         number, the last node more or less. A node more has the same operation on all its edges.
+
+        Parameters
+        ----------
+        code : ndarray of shape (code_length,)
+
+        Returns
+        -------
+        ndarray of shape (n_neighbours, code_length)
         """
         depth = int(self.depth(code[None])[0])
         entries = code.reshape(-1, self.width)
@@ -144,7 +204,7 @@ class Places:
 
     def _others(self, entry: NDArray[np.integer]) -> NDArray[Any]:
         """What else may stand at a place after a single change."""
-        most = np.array(self.choices).reshape(len(self.choices), -1)
+        most = self._most
         ops = np.arange(len(self.choices))
         by_op = np.column_stack([ops, np.where(entry[1:] < most, entry[1:], 0)])
         others = [by_op[ops != entry[0]]]
