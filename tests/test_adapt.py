@@ -6,6 +6,7 @@ empty folder, in an environment that has the wheel and not the repository.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -17,7 +18,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-SCRIPTS = Path(__file__).resolve().parent / "adapt"
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPTS = ROOT / "tests" / "adapt"
 LONGEST = 40
 """Lines that a task may take, without those that are empty or comments."""
 
@@ -44,7 +46,7 @@ def run(python, folder, *arguments):
     done = subprocess.run(
         [str(python), *map(str, arguments)],
         cwd=folder,
-        env=kept | {"OMP_NUM_THREADS": "1"},
+        env=kept | {"OMP_NUM_THREADS": "1", "MPLBACKEND": "agg"},
         capture_output=True,
         text=True,
         encoding="utf8",
@@ -54,8 +56,8 @@ def run(python, folder, *arguments):
 
 
 def lines_of(script):
-    """Lines of a script that say something."""
-    lines = script.read_text(encoding="utf8").splitlines()
+    """Lines of a script that say something, without its docstring."""
+    lines = script.read_text(encoding="utf8").split('"""', 2)[2].splitlines()
     return [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
 
 
@@ -93,11 +95,67 @@ def huge(text):
     assert float(re.search(r"at most (\d+) MB", text)[1]) < 600
 
 
+def own_cell(text):
+    """Columns as announced, and the convolutions of a cell as its tuple says."""
+    rows, columns, announced = map(int, re.search(r"\((\d+), (\d+)\) of (\d+)", text).groups())
+    assert (rows, columns) == (1_000, announced)
+    small, large = map(int, re.search(r"5 nodes: \[(\d+), (\d+)\]", text).groups())
+    assert small + large == 1_000
+    assert small > 0
+    count, cell = re.search(r"cell 0: ([\d.]+) \(([\d, ]+)\)", text).groups()
+    assert float(count) == sum(int(op) < 2 for op in cell.split(","))
+    assert "min_path_len.1[conv]" in text
+
+
+def deployed(text):
+    """The loaded predictor gives a number inside its interval."""
+    predicted, low, high = map(float, re.search(r"0 +([\d.]+) +([\d.]+) +([\d.]+)", text).groups())
+    assert 10 <= low < predicted < high <= 100
+
+
+def own_network(text):
+    """Four layers of 20 x 20 weights and biases, and no score that is missing without a word."""
+    rows = [line for line in text.splitlines() if re.match(r"\d +\(", line)]
+    assert len(rows) == 6
+    weights = (3 * (20 * 20 + 20) + 20 + 1) / 1e6
+    for row in rows:
+        assert float(row.split(")")[1].split()[0]) == weights
+        assert ("NaN" in row) == ("nwot: ValueError" in row)
+
+
+def journal(text):
+    """A LaTeX table with four rows (the test of `plots.theme` measures the figure)."""
+    assert text.count(r"\\") >= 5
+    assert r"\begin{tabular}" in text
+
+
+def end_to_end(text):
+    """Each step of the page printed its result."""
+    assert len(re.findall(r"(one-hot|graf|graf\+flow) +(rf|blend) +-?\d\.\d+", text)) == 6
+    assert "[expansion]" in text
+    gains = [float(gain) for gain in re.findall(r"^\d+ +\d-\d.* (-?\d\.\d+)$", text, re.M)]
+    assert gains == sorted(gains, reverse=True)
+    best = [float(value) for value in re.findall(r"^\d+ +(?:20|40|60) +([\d.]+)$", text, re.M)]
+    assert best == sorted(best)
+    assert len(best) == 3
+
+
+def huge_space(text):
+    """Killed three times, and the rows are those of a run that was not."""
+    assert text.count("killed: True") == 3
+    assert "same rows: True" in text
+
+
 TASKS = {
-    "own_protocol.py": protocol,
+    "deploy.py": deployed,
+    "end_to_end.py": end_to_end,
     "interval.py": interval,
+    "journal.py": journal,
+    "own_cell.py": own_cell,
     "own_features.py": features,
-    "search_huge_space.py": huge,
+    "own_network.py": own_network,
+    "own_protocol.py": protocol,
+    "search_huge_space.py": huge_space,
 }
 
 
@@ -118,3 +176,17 @@ def test_the_package_is_that_of_the_wheel(python, tmp_path):
 def test_a_task_takes_few_lines_and_its_result_is_right(python, tmp_path, name):
     assert len(lines_of(SCRIPTS / name)) <= LONGEST
     TASKS[name](run(python, tmp_path, SCRIPTS / name))
+
+
+def test_the_page_is_the_script():
+    """Cell by cell; where the script prints, the page shows."""
+    page = json.loads((ROOT / "notebooks" / "14_your_own_space.ipynb").read_text(encoding="utf8"))
+    cells = [
+        "".join(cell["source"])
+        for cell in page["cells"]
+        if "end-to-end" in cell["metadata"].get("tags", [])
+    ]
+    printed = [
+        re.sub(r"^print\((.*)\)$", r"\1", line) for line in lines_of(SCRIPTS / "end_to_end.py")
+    ]
+    assert [line for cell in cells for line in cell.splitlines() if line.strip()] == printed

@@ -1,0 +1,8 @@
+"""A predictor that leaves the notebook: fit and save here, load and ask there."""
+
+from graf_utils import load_table
+from graf_utils.deployment import fit_predictor, load_predictor
+
+fit_predictor(load_table("nb201-fashion"), "accuracy", "graf+flow", "blend").save("accuracy.npz")
+predictor = load_predictor("accuracy.npz")
+print(predictor.predict([(3, 1, 2, 0, 4, 3)], interval=0.8).to_string())
