@@ -57,7 +57,8 @@ KINDS = {
 """Where a published figure comes from. A rerun is a regression check and no claim of anybody."""
 
 RESULTS = (
-    "paper_nb201", "paper_tasks", "paper_tables", "brpnas_nb201", "brpnas_tasks", "flow_ta_gates",
+    "paper_nb201", "paper_tasks", "paper_tables", "brpnas_nearest", "brpnas_nb201", "brpnas_tasks",
+    "flow_ta_gates",
 )  # fmt: skip
 """Files of ``data/results`` with fits of the paper's protocol; a missing one is left out."""
 

@@ -1,8 +1,10 @@
 """BRP-NAS with and without features on the paper's NAS-Bench-201 tables.
 
-Writes ``data/results/brpnas_nb201.parquet`` (CIFAR-10 accuracy) and ``brpnas_tasks.parquet`` (two
-other targets, beside a random forest): one row per fit, as `graf_utils.evaluation.evaluate` returns
-them, and the epochs allowed; library versions stand in the files' metadata. Every fit is kept in
+Writes ``data/results/brpnas_nb201.parquet`` (CIFAR-10 accuracy), ``brpnas_tasks.parquet`` (two
+other targets, beside a random forest) and ``brpnas_nearest.parquet`` (the setting that comes
+nearest to the authors' figures, from ``brpnas_settings.py``): one row per fit, as
+`graf_utils.evaluation.evaluate` returns them, and the epochs allowed; library versions stand in the
+files' metadata. Every fit is kept in
 ``_build/results-cache`` as it ends, so the command can be stopped, started and extended: a longer
 plan computes only what is new. Fits are added to the table or replaced in it, after each line of
 the plan.
@@ -16,7 +18,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import pandas as pd
+from brpnas_settings import CIFAR, GPU, beside_graph, evaluate_setting
 
 from graf_utils.datasets import load_table
 from graf_utils.encodings import encode
@@ -36,7 +39,11 @@ PREDICTORS: dict[str, dict[str, Any]] = {
     "gin": {"conv": "gin"},
     "mlp": {"conv": "mlp"},
 }
-CIFAR = ("nb201-cifar10", "accuracy")
+NEAREST = "100 more labels, absent nodes kept"
+PUBLISHED = (
+    "none", "graf", "zcp+graf", "zcp",
+    "one-hot", "graf+one-hot", "zcp+one-hot", "zcp+one-hot+graf",
+)  # fmt: skip
 PLANS = {
     "brpnas_nb201": (
         # table and target, predictor, features beside the graph, train size, data seeds
@@ -52,7 +59,7 @@ PLANS = {
     "brpnas_tasks": tuple(
         (task, predictor, features, 1024, n_seeds)
         for task in (
-            ("nb201-hardware-cifar10", "edgegpu_latency"),
+            GPU,
             ("nb201-accuracy", "imagenet16-120"),
         )
         for predictor, features, n_seeds in (
@@ -60,24 +67,48 @@ PLANS = {
             ("brp-nas", ("none", "graf", "zcp+graf"), 2),
         )
     ),
+    "brpnas_nearest": tuple(
+        (task, NEAREST, (features,), size, 10)
+        for size in (32, 128)
+        for features in PUBLISHED
+        for task in (CIFAR, GPU)
+    ),
 }
 
 
-def beside_graph(table: Table, features: str) -> np.ndarray:
-    """Codes of the architectures, then their features.
+def fits_of(
+    table: Table, target: str, predictor: str, encodings: Any, size: int, seeds: Any, cache: Path
+) -> pd.DataFrame:
+    """The fits of one line of a plan.
 
     Parameters
     ----------
     table : Table
-    features : str
-        An encoding, or ``"none"``.
+    target : str
+    predictor : str
+        ``"rf"``, one of `PREDICTORS`, or `NEAREST`, whose fits are those of ``"brp-nas"``.
+    encodings : sequence of str
+    size : int
+    seeds : sequence of int
+    cache : Path
 
     Returns
     -------
-    ndarray of shape (n_architectures, n_positions + n_features), float64
+    DataFrame
+        From `evaluate`, with the epochs allowed; of `NEAREST` with its name.
     """
-    codes = table.codes.astype(float)
-    return codes if features == "none" else np.hstack([codes, encode(table, features)])
+    if predictor == NEAREST:
+        fits = evaluate_setting(table, target, NEAREST, encodings, size, seeds, cache=cache)
+        return fits.assign(n_epochs=EPOCHS)
+    if predictor == "rf":
+        model: dict[str, Any] = {"rf": "rf"}
+        inputs = {encoding: encode(table, encoding) for encoding in encodings}
+    else:
+        options = {"n_epochs": EPOCHS, "random_state": 42} | PREDICTORS[predictor]
+        model = {predictor: BRPNASRegressor("nb201", **options)}
+        inputs = {features: beside_graph(table, features) for features in encodings}
+    fits = evaluate(table, target, inputs, model, size, seeds, cache=cache)
+    return fits.assign(n_epochs=0 if predictor == "rf" else EPOCHS)
 
 
 def run(plan: Any, path: Path, cache: Path) -> int:
@@ -104,16 +135,8 @@ def run(plan: Any, path: Path, cache: Path) -> int:
     """
     for (name, target), predictor, encodings, size, n_seeds in plan:
         table = load_table(name, source="paper")
-        if predictor == "rf":
-            model = {"rf": "rf"}
-            inputs = {encoding: encode(table, encoding) for encoding in encodings}
-        else:
-            options = {"n_epochs": EPOCHS, "random_state": 42} | PREDICTORS[predictor]
-            model = {predictor: BRPNASRegressor("nb201", **options)}
-            inputs = {features: beside_graph(table, features) for features in encodings}
         seeds = DATA_SEEDS[:n_seeds]
-        fits = evaluate(table, target, inputs, model, size, seeds, cache=cache)
-        fits = fits.assign(n_epochs=0 if predictor == "rf" else EPOCHS)
+        fits = fits_of(table, target, predictor, encodings, size, seeds, cache)
         facts = {"recipe": "data/recipes/brpnas_results.py", "files": table.provenance["files"]}
         results = merge_results(path, fits, KEYS, **facts)
     return len(results)
