@@ -1,7 +1,6 @@
 """A predictor that leaves the notebook: fit and save here, load and ask there."""
 
-from graf_utils import load_table
-from graf_utils.deployment import fit_predictor, load_predictor
+from graf_utils import fit_predictor, load_predictor, load_table
 
 fit_predictor(load_table("nb201-fashion"), "accuracy", "graf+flow", "blend").save("accuracy.npz")
 predictor = load_predictor("accuracy.npz")
