@@ -185,6 +185,10 @@ def test_figures_of_the_authors_are_counted_as_published(told):
             if (row["kind"], row["predictor"]) != ("stored", "rf"):
                 continue
             parts = frozenset(row["encoding"].split("+"))
+            if row["table"] in ("nb201-cifar10", "nb201-cifar100"):  # as the authors had paths
+                exchanged = parts - {"path"} | {"path-authors"} if "path" in parts else parts
+                known = {frozenset(name.split("+")) for name, _ in tree[place]}
+                parts = exchanged if exchanged in known else parts
             taus = next(
                 (
                     found

@@ -86,6 +86,8 @@ ENCODING_STYLES = {
     "flow": Look("flow", ORANGE, "h", (0, (5, 2))),
     "graf+flow": Look("GRAF + flow", GREEN, ">", (0, (12, 2))),
     "zcp+flow": Look("ZCP + flow", RED, "<", (0, (8, 2, 2, 2))),
+    "own-features": Look("own features", PURPLE, "|", (0, (5, 5))),
+    "path-authors": Look("path encoding, as published", GREY, "_", (0, (6, 2, 1, 2))),
     "zcp+graf+flow": Look("ZCP + GRAF + flow", BLACK, "d", (0, (14, 2, 2, 2))),
 }
 """The look of each encoding of the book, by its name."""

@@ -2,7 +2,6 @@
 
 import timeit
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -33,7 +32,7 @@ def milliseconds(cells):
     networks, image = [build(cell) for cell in cells], torch.zeros(1, 16, 32, 32)
     rounds = [[min(timeit.repeat(lambda each=each: each(image), number=1, repeat=3))
                for each in networks] for _ in range(8)]  # fmt: skip
-    return 1e3 * np.min(rounds, axis=0)
+    return 1e3 * torch.tensor(rounds).amin(dim=0).numpy()
 
 
 table = Table("mobile", "own", space, cells, {"latency_ms": milliseconds(cells)})
@@ -51,8 +50,7 @@ print(changes[["position", "before", "after", "gain"]].tail(5))
 
 
 def weights_per_ms(cells):
-    weights = [sum(w.numel() for w in build(cell).parameters()) for cell in cells]
-    return weights / milliseconds(cells)
+    return [sum(w.numel() for w in build(c).parameters()) for c in cells] / milliseconds(cells)
 
 
 run = search(Candidates.of(space, "graf"), weights_per_ms, budget=60, random_state=0)
