@@ -62,7 +62,7 @@ SHARED_STRINGS: dict[tuple[str, str], str] = {
             for name in (
                 "one-hot", "op-count", "path", "flops+params", "graf+one-hot", "zcp", "graf",
                 "zcp+graf", "graf-allowed", "flops", "params", "flow", "graf+flow", "zcp+flow",
-                "zcp+graf+flow",
+                "zcp+graf+flow", "own-features", "path-authors",
             )
         ],
         "one colour, marker and dash per encoding, everywhere in the book",
