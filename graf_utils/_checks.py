@@ -158,7 +158,7 @@ def named(argument: str, value: Any) -> list[tuple[str, Any]]:
             f"Numbers are one object as an array, {argument}=np.array(...); pairs of a name and an "
             f"object are written as a mapping, {argument}={{name: object}}."
         )
-    pairs = [(_name_of(item), item) for item in items]
+    pairs = [(name_of(item), item) for item in items]
     keys = [name for name, _ in pairs]
     if len(set(keys)) < len(keys) and not all(isinstance(item, str) for item in items):
         raise ValueError(
@@ -199,12 +199,22 @@ def _is_plain(item: Any) -> bool:
     return isinstance(item, int | float | complex | np.number | list | tuple)
 
 
-def _name_of(item: Any) -> str:
-    """The name of an object that was given without one."""
+def name_of(item: Any) -> str:
+    """Name an object that was given without a name.
+
+    Parameters
+    ----------
+    item : object
+
+    Returns
+    -------
+    str
+        A name stands for itself; else that of the function or class.
+    """
     if isinstance(item, str):
         return item
     if isinstance(item, functools.partial):
-        return _name_of(item.func)
+        return name_of(item.func)
     name = getattr(item, "__name__", None)
     return name if isinstance(name, str) else type(item).__name__
 

@@ -27,12 +27,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
 
 from graf_utils import _checks, _saved
 from graf_utils._parallel import predict_in_order
 from graf_utils._predictions import bounds, intervals
-from graf_utils.encodings import encode
+from graf_utils.encodings import apply_encoding
 from graf_utils.predictors import make_predictor
 from graf_utils.spaces import SearchSpace, get_space, list_spaces
 from graf_utils.table import Table, check_table
@@ -91,8 +90,8 @@ class TablePredictor:
 
     def __repr__(self) -> str:
         return (
-            f"<TablePredictor of {self.target!r}: {_name(self._predictor)} on "
-            f"{_name(self.encoding)}, {len(self._y):,} {self.space.name} networks>"
+            f"<TablePredictor of {self.target!r}: {_checks.name_of(self._predictor)} on "
+            f"{_checks.name_of(self.encoding)}, {len(self._y):,} {self.space.name} networks>"
         )
 
     def predict(
@@ -122,7 +121,7 @@ class TablePredictor:
             An architecture of another space, a column of the proxies that is missing, an interval
             of a predictor that has none, or an encoding that makes other columns than in training.
         """
-        (span,) = intervals({_name(self._predictor): self.model}, interval).values()
+        (span,) = intervals({_checks.name_of(self._predictor): self.model}, interval).values()
         X = self._features(architectures, proxies)
         returned = predict_in_order(self.model, X)
         said = {"predicted": _checks.predictions("what the predictor returned", returned, len(X))}
@@ -141,7 +140,7 @@ class TablePredictor:
         unknown = {self.target: np.zeros(n)}
         asked = Table("asked", "asked", self.space, architectures, unknown, proxies)
         X, columns = _encoded(asked, self.encoding)
-        _check_columns(_name(self.encoding), self.columns, columns)
+        _check_columns(_checks.name_of(self.encoding), self.columns, columns)
         return X
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -168,9 +167,9 @@ class TablePredictor:
         apart = _apart(said, again._say(probes), self._y)
         if apart > TOLERANCE:
             raise ValueError(
-                f"predictor {_name(self._predictor)} gives other numbers when it is fitted again "
-                f"(by {apart:.2g} standard deviations of {self.target!r}), so that loading could "
-                "not be checked. Set its random_state to a number."
+                f"predictor {_checks.name_of(self._predictor)} gives other numbers when it is "
+                f"fitted again (by {apart:.2g} standard deviations of {self.target!r}), so that "
+                "loading could not be checked. Set its random_state to a number."
             )
         table = self._table
         arrays = {"codes": table.codes, "y": self._y, "said": said, "probes": probes.codes}
@@ -187,9 +186,9 @@ class TablePredictor:
             "target": self.target,
             "space": _of_space(self.space),
             "encoding": self.encoding if isinstance(self.encoding, str) else None,
-            "encoding's name": _name(self.encoding),
+            "encoding's name": _checks.name_of(self.encoding),
             "predictor": self._predictor if isinstance(self._predictor, str) else None,
-            "predictor's name": _name(self._predictor),
+            "predictor's name": _checks.name_of(self._predictor),
             "columns": self.columns,
             "proxies": self.proxies,
             "versions": self.versions,
@@ -305,7 +304,7 @@ def load_predictor(
             f"{name} is damaged: {error!s:.80} is missing or of another kind. Copy it again from "
             "where it was saved, or save it anew."
         ) from error
-    _check_columns(_name(encoding), columns, _encoded(table, encoding)[1])
+    _check_columns(_checks.name_of(encoding), columns, _encoded(table, encoding)[1])
     if not retrain:
         _check_majors(name, versions)
     loaded = TablePredictor(table, target, encoding, predictor)
@@ -369,33 +368,25 @@ def _own(name: str, what: str, said: dict[str, Any], given: Any) -> Any:
     saved, its_name = said[what], said[f"{what}'s name"]
     if given is None:
         if saved is None:
+            article = "an" if what == "encoding" else "a"
             raise ValueError(
-                f"{name} was saved with an {what} of your own, {its_name}".replace(
-                    "an predictor", "a predictor"
-                )
-                + f". Pass it: load_predictor(path, {what}=...)."
+                f"{name} was saved with {article} {what} of your own, {its_name}. Pass it: "
+                f"load_predictor(path, {what}=...)."
             )
         return saved
-    if _name(given) != its_name:
+    here = _checks.name_of(given)
+    if here != its_name:
         raise ValueError(
-            f"{name} was saved with the {what} {its_name}, not {_name(given)}. Pass that one, or "
+            f"{name} was saved with the {what} {its_name}, not {here}. Pass that one, or "
             f"{'leave it out' if saved else 'fit another with fit_predictor'}."
         )
     return given
 
 
-def _name(item: Any) -> str:
-    """What an encoding or a predictor is called: its name, or that of its function or class."""
-    if isinstance(item, str):
-        return item
-    kind = type(item) if isinstance(item, BaseEstimator) or not callable(item) else item
-    return getattr(kind, "__qualname__", type(item).__qualname__)
-
-
 def _encoded(table: Table, encoding: Any) -> tuple[NDArray[np.float64], list[str]]:
     """The matrix of an encoding, and the names of its columns."""
-    frame = encode(table, encoding) if isinstance(encoding, str) else encoding(table)
-    X = _checks.matrix(f"encoding {_name(encoding)!r}", frame, len(table))
+    frame = apply_encoding(table, encoding)
+    X = _checks.matrix(f"encoding {_checks.name_of(encoding)!r}", frame, len(table))
     names = frame.columns if isinstance(frame, pd.DataFrame) else range(X.shape[1])
     return X, [str(name) for name in names]
 
@@ -453,13 +444,11 @@ def _probes(table: Table) -> Table:
         near = table.space.neighbours(code)
         if len(near):
             codes[i] = near[i % len(near)]
-    moved = Table("probes", table.source, table.space, codes, some.targets, some.proxies)
-    both = np.concatenate([some.codes, moved.codes])
-    targets = pd.concat([some.targets, moved.targets], ignore_index=True)
+    both = np.concatenate([some.codes, codes])
     proxies = None
     if some.proxies is not None:
-        proxies = pd.concat([some.proxies, moved.proxies], ignore_index=True)
-    return Table("probes", table.source, table.space, both, targets, proxies)
+        proxies = pd.concat([some.proxies, some.proxies], ignore_index=True)
+    return Table("probes", table.source, table.space, both, {"none": np.zeros(len(both))}, proxies)
 
 
 def _apart(one: NDArray[Any], other: NDArray[Any], y: NDArray[Any]) -> float:

@@ -15,7 +15,7 @@ from graf_utils.path_encoding import path_encoding
 from graf_utils.spaces.wiring import edge_names
 from graf_utils.table import Table, check_table
 
-__all__ = ["ENCODINGS", "encode", "one_hot", "path_encoding"]
+__all__ = ["ENCODINGS", "apply_encoding", "encode", "one_hot", "path_encoding"]
 
 
 def one_hot(
@@ -209,3 +209,27 @@ def encode(table: Table, encoding: str) -> pd.DataFrame:
         blocks[name] = block.rename(columns={c: f"{name}.{c}" for c in taken & set(block)})
         taken |= set(blocks[name])
     return pd.concat(blocks.values(), axis=1)
+
+
+def apply_encoding(table: Table, encoding: Any) -> Any:
+    """Return the columns of an encoding, in whatever form it was given.
+
+    Parameters
+    ----------
+    table : Table
+    encoding : str, callable, or array-like
+        A name for `encode`, a function of the table, or the columns themselves.
+
+    Returns
+    -------
+    DataFrame, or what the function returned or was given
+        Not yet checked.
+
+    Raises
+    ------
+    ValueError
+        As `encode`.
+    """
+    if isinstance(encoding, str):
+        return encode(table, encoding)
+    return encoding(table) if callable(encoding) else encoding

@@ -28,7 +28,7 @@ from graf_utils._parallel import predict_in_order
 from graf_utils._predictions import OF_INTERVALS, Heard, intervals, refuse_large, tidy
 from graf_utils._splits import Draw, draw, given
 from graf_utils._statistics import NORMAL_95
-from graf_utils.encodings import encode
+from graf_utils.encodings import apply_encoding
 from graf_utils.metrics import Metric, make_metrics, measure
 from graf_utils.predictors import make_predictor
 from graf_utils.table import Table, check_table
@@ -298,16 +298,13 @@ def _ranges(
 
 def _encoded(table: Table, name: str, encoding: Any) -> NDArray[np.float64]:
     """The matrix of an encoding: by name, a function of the table, or the numbers themselves."""
-    if isinstance(encoding, str):
-        encoding = encode(table, encoding)
-    elif callable(encoding):
-        encoding = encoding(table)
-    elif hasattr(encoding, "fit_transform"):
+    if hasattr(encoding, "fit_transform") and not callable(encoding):
         raise ValueError(
             f"encoding {name!r} is a transformer, {type(encoding).__name__}; pass a function of "
             "the table that uses it, such as lambda table: transformer.fit_transform(table)."
         )
-    return _checks.matrix(f"encoding {name!r}", encoding, len(table))
+    columns = apply_encoding(table, encoding)
+    return _checks.matrix(f"encoding {name!r}", columns, len(table))
 
 
 # --- one fit ----------------------------------------------------------------------------------

@@ -166,7 +166,7 @@ def test_a_space_an_encoding_and_a_predictor_of_your_own(path):
 
 
 def _renamed(function, other):
-    other.__qualname__ = function.__qualname__
+    other.__name__ = function.__name__
     return other
 
 
@@ -435,7 +435,7 @@ def test_the_sample_that_is_compared_holds_new_networks(train):
 
 def test_the_example_of_the_reference_runs(train, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    page = (ROOT / "book" / "api.md").read_text(encoding="utf8")
+    page = (ROOT / "book" / "api_predictors.md").read_text(encoding="utf8")
     (block,) = re.findall(r"```python\n(.*?fit_predictor.*?)```", page, re.DOTALL)
     block = block.split("```python\n")[-1]
     names = {"table": train}

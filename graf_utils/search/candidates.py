@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from graf_utils import _checks
-from graf_utils.encodings import encode
+from graf_utils.encodings import apply_encoding
 from graf_utils.redundancy import distinct_columns
 from graf_utils.search.unlisted import SpaceCandidates, readable
 from graf_utils.spaces import SearchSpace, get_space
@@ -97,13 +97,7 @@ class Candidates:
         """
         if isinstance(table, SearchSpace):
             return SpaceCandidates(table, encoding)
-        if isinstance(encoding, str):
-            features = encode(table, encoding)
-        elif callable(encoding):
-            features = encoding(table)
-        else:
-            features = encoding
-        return cls(table.space, table.codes, features)
+        return cls(table.space, table.codes, apply_encoding(table, encoding))
 
     def __len__(self) -> int:
         return len(self.architectures)

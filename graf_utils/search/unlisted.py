@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graf_utils import _checks
-from graf_utils.encodings import encode
+from graf_utils.encodings import apply_encoding
 from graf_utils.spaces import SearchSpace, get_space
 from graf_utils.table import Table
 
@@ -119,9 +119,9 @@ class SpaceCandidates:
                 "such as Candidates.of(space, 'op-count')."
             )
         table = Table("candidates", "space", self.space, codes, {"none": np.zeros(len(codes))})
-        by_name = isinstance(self.encoding, str)
-        found = encode(table, self.encoding) if by_name else self.encoding(table)
-        return readable(_checks.matrix("features", found, len(codes)))
+        return readable(
+            _checks.matrix("features", apply_encoding(table, self.encoding), len(codes))
+        )
 
 
 def readable(values: NDArray[np.float64]) -> NDArray[np.float32]:
