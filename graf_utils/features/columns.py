@@ -12,7 +12,7 @@ from graf_utils._checks import nearest, short, whole_number
 from graf_utils.features.families import Family
 from graf_utils.spaces import SearchSpace
 
-__all__ = ["Column", "Sets", "check_group", "count_columns", "layout", "read_sets", "subsets"]
+__all__ = ["Column", "Sets", "check_groups", "count_columns", "layout", "read_sets", "subsets"]
 
 MAX_COLUMNS = 2**20
 """Sets double with each operation: 17 operations in the seven families."""
@@ -106,13 +106,8 @@ def read_sets(
         max_size = whole_number("max_set_size", max_set_size, 0 if groups else 1)
     named: dict[str, tuple[int, ...]] = {}
     if groups is not None:
-        if not isinstance(groups, Mapping) or not groups:
-            raise ValueError(
-                f"groups={short(groups)} must map at least one name to operations. Write "
-                "groups={'name': ['operation', ...]}."
-            )
+        check_groups("groups", groups, space)
         for name, members in groups.items():
-            check_group("groups", name, members, space)
             if name in space.labels or "+" in name:
                 raise ValueError(
                     f"groups has the name {name!r}, which is that of an operation or of a set of "
@@ -122,22 +117,33 @@ def read_sets(
     return Sets(chosen, inner, max_size, named)
 
 
-def check_group(argument: str, name: Any, members: Any, space: SearchSpace) -> None:
-    """Check that a set has a good name and is a list of the operations of a space.
+def check_groups(argument: str, groups: Any, space: SearchSpace) -> None:
+    """Check that something maps good names to lists of the operations of a space.
 
     Parameters
     ----------
     argument : str
         What the sets are called, for messages.
-    name, members : object
+    groups : object
         To check.
     space : SearchSpace
 
     Raises
     ------
     ValueError
-        It has not, or is not.
+        It does not.
     """
+    if not isinstance(groups, Mapping) or not groups:
+        raise ValueError(
+            f"{argument}={short(groups)} must map at least one name to operations. Write "
+            f"{argument}={{'name': ['operation', ...]}}."
+        )
+    for name, members in groups.items():
+        _check_group(argument, name, members, space)
+
+
+def _check_group(argument: str, name: Any, members: Any, space: SearchSpace) -> None:
+    """Check that a set has a good name and is a list of the operations of a space."""
     if not isinstance(name, str) or not name or set(name) & set("[]<>"):
         raise ValueError(
             f"{argument} has the name {name!r}; it must be text without '[', ']', '<' and '>'. "

@@ -16,7 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from graf_utils._checks import choice
 from graf_utils.features.base import GraphTransformer, chunks
-from graf_utils.features.columns import check_group
+from graf_utils.features.columns import check_groups
 from graf_utils.graphs import ABSENT, GraphBatch
 from graf_utils.spaces import SearchSpace, get_space
 
@@ -236,13 +236,7 @@ class Flow(GraphTransformer):
         """The sets of operations by name."""
         space = get_space(self.space)
         sets = default_sets(space) if self.sets is None else self.sets
-        if not isinstance(sets, Mapping) or not sets:
-            raise ValueError(
-                f"sets={sets!r} must map at least one name to operations. Write "
-                "sets={'name': ['operation', ...]}."
-            )
-        for name, members in sets.items():
-            check_group("sets", name, members, space)
+        check_groups("sets", sets, space)
         return {name: tuple(members) for name, members in sets.items()}
 
     def _chosen(self) -> tuple[str, ...]:

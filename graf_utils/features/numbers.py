@@ -43,8 +43,7 @@ def number_min(batch: GraphBatch, start: int, inside: Any, variant: str) -> NDAr
     -------
     ndarray of shape (n_numbers, n_graphs)
     """
-    numbers = _by_number(batch)
-    least = np.where(np.isnan(numbers), np.inf, numbers).min(axis=2, initial=np.inf)
+    least = np.fmin.reduce(_by_number(batch), axis=2, initial=np.inf)  # NaN is passed over
     return np.where(np.isinf(least), 0, least)
 
 
@@ -60,8 +59,7 @@ def number_max(batch: GraphBatch, start: int, inside: Any, variant: str) -> NDAr
     -------
     ndarray of shape (n_numbers, n_graphs)
     """
-    numbers = _by_number(batch)
-    greatest = np.where(np.isnan(numbers), -np.inf, numbers).max(axis=2, initial=-np.inf)
+    greatest = np.fmax.reduce(_by_number(batch), axis=2, initial=-np.inf)
     return np.where(np.isinf(greatest), 0, greatest)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from graf_utils.networks.layers import FactorizedReduce, ReLUConvBN, head, make_operation
 from graf_utils.spaces import DARTS
-from graf_utils.spaces.cell import SKIP
+from graf_utils.spaces.wiring import SKIP
 
 __all__ = ["DARTS_OPERATIONS", "DARTSCell", "darts_network"]
 

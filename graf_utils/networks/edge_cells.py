@@ -8,7 +8,8 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from graf_utils.networks.layers import ReLUConvBN, he_weights, head, make_operation, skip
-from graf_utils.spaces.cell import NONE, SKIP, CellSpace
+from graf_utils.spaces.cell import CellSpace
+from graf_utils.spaces.wiring import NONE, SKIP
 
 __all__ = ["OPERATIONS", "EdgeCell", "nb201_network", "tnb101_micro_network"]
 

@@ -16,9 +16,7 @@ from graf_utils.spaces.cell_codes import CellCodes
 from graf_utils.spaces.isomorphism import expressions
 from graf_utils.spaces.numbers import check_numbers
 from graf_utils.spaces.pruning import carrying
-from graf_utils.spaces.wiring import check_operations, check_wiring
-
-SKIP, NONE = "skip_connect", "none"
+from graf_utils.spaces.wiring import NONE, SKIP, check_operations, check_wiring
 
 
 class CellSpace(CellCodes):

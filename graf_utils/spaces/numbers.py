@@ -10,14 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graf_utils._checks import nearest, short
+from graf_utils.spaces.wiring import NONE, SKIP
 
 __all__ = ["Choices", "check_numbers", "number_values"]
 
 Choices = dict[str, dict[str, tuple[float, ...]]]
 """For each number, by the name of an operation: the numbers that it may have."""
-
-_SILENT = ("skip_connect", "none")
-"""Operations that have no number where one is given to all of them."""
 
 
 def check_numbers(numbers: Any, operations: tuple[str, ...]) -> Choices:
@@ -58,7 +56,7 @@ def check_numbers(numbers: Any, operations: tuple[str, ...]) -> Choices:
             )
         by_op = given
         if not isinstance(given, Mapping):
-            by_op = dict.fromkeys([op for op in operations if op not in _SILENT], given)
+            by_op = dict.fromkeys([op for op in operations if op not in (SKIP, NONE)], given)
         for op in by_op:
             if op not in operations:
                 raise ValueError(

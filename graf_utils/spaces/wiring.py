@@ -11,7 +11,10 @@ import numpy as np
 
 from graf_utils._checks import short, to_array
 
-__all__ = ["check_operations", "check_wiring", "edge_names"]
+__all__ = ["NONE", "SKIP", "check_operations", "check_wiring", "edge_names"]
+
+SKIP, NONE = "skip_connect", "none"
+"""The identity, and an edge that is not there."""
 
 _Edges = tuple[tuple[int, int], ...]
 

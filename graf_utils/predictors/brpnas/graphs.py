@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graf_utils.graphs import ABSENT, GraphBatch, signed_dtype
-from graf_utils.spaces.cell import NONE, SKIP
+from graf_utils.spaces.wiring import NONE, SKIP
 
 __all__ = ["OperationGraphs", "operation_graphs"]
 
