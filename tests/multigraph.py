@@ -5,10 +5,10 @@ Made from the wiring and the tuple of a cell alone, with no array and nothing of
 
 from __future__ import annotations
 
-import statistics
 from itertools import combinations
 
 import networkx as nx
+from oracle import flow_of_paths
 
 
 def cell_graph(wiring, inputs, size, places, ops_on="edges"):
@@ -121,14 +121,4 @@ def flow(graph, sets):
         for path in paths(graph, start)
         if all(op != "none" for op, _ in path)
     ]
-    features = {"live_paths": len(live)}
-    for name, members in sets.items():
-        k = [sum(op in members for op in path) for path in live]
-        features[f"flow_sum[{name}]"] = sum(k)
-        features[f"flow_mean[{name}]"] = statistics.fmean(k) if k else 0
-        features[f"flow_std[{name}]"] = statistics.pstdev(k) if k else 0
-        features[f"flow_min[{name}]"] = min(k, default=0)
-        features[f"flow_max[{name}]"] = max(k, default=0)
-        for length in range(9):
-            features[f"flow_n{length}[{name}]"] = k.count(length)
-    return features
+    return flow_of_paths(live, sets, longest=8)

@@ -157,9 +157,14 @@ def flow_oracle(batch, row, sets, *, longest):
         else:
             labels = [ops[node] for node in path[1:]]
         counted.append([label for label in labels if label not in batch.free])
-    features = {"live_paths": len(counted)}
+    return flow_of_paths(counted, sets, longest=longest)
+
+
+def flow_of_paths(paths, sets, *, longest):
+    """Flow of one graph, from the labels on each of its live paths."""
+    features = {"live_paths": len(paths)}
     for name, members in sets.items():
-        k = [sum(label in members for label in labels) for labels in counted]
+        k = [sum(label in members for label in labels) for labels in paths]
         features[f"flow_sum[{name}]"] = sum(k)
         features[f"flow_mean[{name}]"] = statistics.fmean(k) if k else 0
         features[f"flow_std[{name}]"] = statistics.pstdev(k) if k else 0

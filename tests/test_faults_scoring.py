@@ -16,6 +16,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from written import Written
 
 from graf_utils.networks import (
     DARTS_OPERATIONS,
@@ -33,19 +34,6 @@ from graf_utils.spaces import DARTS, CellSpace
 BATCH = np.random.default_rng(0).normal(size=(6, 3, 8, 8)).astype(np.float32), np.arange(6) % 3
 OPTIONS = {"batch": BATCH, "width": 4, "cells": 1, "classes": 3, "progress": False}
 CELLS = [(2, 3, 0, 4, 2, 1), (3,) * 6, (0, 2, 0, 2, 0, 2)]
-
-
-class Written(nn.Module):
-    """A network whose forward pass is a function of it and the images."""
-
-    def __init__(self, function, **parts):
-        super().__init__()
-        self.function = function
-        for name, part in parts.items():
-            setattr(self, name, part)
-
-    def forward(self, x):
-        return self.function(self, x)
 
 
 def make(*middle, channels=4, classes=3):
