@@ -18,6 +18,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
+from written import Written
 
 from graf_utils.networks import FunctionBuilder
 from graf_utils.proxies import BUILT_IN
@@ -398,19 +399,6 @@ def test_a_builder_seeds_and_leaves_the_random_numbers():
 # --- multiply-adds ------------------------------------------------------------------------------
 
 
-class Called(nn.Module):
-    """A network that is a function of the inputs."""
-
-    def __init__(self, function, **parts):
-        super().__init__()
-        self.function = function
-        for name, part in parts.items():
-            setattr(self, name, part)
-
-    def forward(self, x):
-        return self.function(self, x)
-
-
 def flops_of(network, inputs):
     return score_network(network, (inputs, CLASSES), "flops")["flops"] * 1e6
 
@@ -435,7 +423,7 @@ def test_attention_by_formula(heads, size, length, weights, bias):
     """Three projections and one of the output, once per token; two products per pair of tokens."""
     d = heads * size
     attention = nn.MultiheadAttention(d, heads, bias=bias, batch_first=True)
-    network = Called(
+    network = Written(
         lambda s, x: s.body(x, x, x, need_weights=weights)[0][:, 0, :3], body=attention
     )
     inputs = np.ones((N, length, d), dtype=np.float32)
@@ -458,7 +446,7 @@ def test_the_function_of_attention_by_formula(heads, queries, keys, d, causal):
         return out.flatten(1)[:, :1].expand(-1, 3)
 
     inputs = np.ones((N, max(queries, keys) * heads * d), dtype=np.float32)
-    assert flops_of(Called(forward), inputs) == pytest.approx(2 * heads * queries * keys * d)
+    assert flops_of(Written(forward), inputs) == pytest.approx(2 * heads * queries * keys * d)
 
 
 SEQUENCES = RNG.normal(size=(N, LENGTH, WIDTH)).astype(np.float32)
@@ -468,31 +456,31 @@ SIGNALS = RNG.normal(size=(N, 4, 20)).astype(np.float32)
 @pytest.mark.parametrize(
     ("network", "inputs"),
     [
-        (Called(lambda s, x: F.linear(x, s.w), w=nn.Parameter(torch.ones(3, 5))), VECTORS),
-        (Called(lambda s, x: x @ s.w, w=nn.Parameter(torch.ones(5, 3))), VECTORS),
+        (Written(lambda s, x: F.linear(x, s.w), w=nn.Parameter(torch.ones(3, 5))), VECTORS),
+        (Written(lambda s, x: x @ s.w, w=nn.Parameter(torch.ones(5, 3))), VECTORS),
         (
-            Called(
+            Written(
                 lambda s, x: torch.einsum("nld,hkd->nlhk", x, s.w).flatten(1),
                 w=nn.Parameter(torch.ones(4, 4, WIDTH)),
             ),
             SEQUENCES,
         ),
         (
-            Called(lambda s, x: F.conv1d(x, s.w, groups=2), w=nn.Parameter(torch.ones(6, 2, 3))),
+            Written(lambda s, x: F.conv1d(x, s.w, groups=2), w=nn.Parameter(torch.ones(6, 2, 3))),
             SIGNALS,
         ),
         (
-            Called(lambda s, x: F.conv_transpose1d(x, s.w), w=nn.Parameter(torch.ones(4, 6, 3))),
+            Written(lambda s, x: F.conv_transpose1d(x, s.w), w=nn.Parameter(torch.ones(4, 6, 3))),
             SIGNALS,
         ),
         (
-            Called(
+            Written(
                 lambda s, x: torch.bmm(torch.tanh(x), torch.tanh(x).transpose(1, 2)).flatten(1)
             ),
             SEQUENCES,
         ),
         (
-            Called(
+            Written(
                 lambda s, x: F.multi_head_attention_forward(
                     x, x, x, WIDTH, 4, s.w, None, None, None, False, 0.0, s.o, None,
                     need_weights=True,
@@ -515,7 +503,7 @@ SIGNALS = RNG.normal(size=(N, 4, 20)).astype(np.float32)
 def test_functions_are_counted_as_pytorch_counts(network, inputs):
     if isinstance(network, nn.MultiheadAttention):
         body = network
-        network = Called(lambda s, x: s.body(x, x[..., :8], x[..., :4])[0], body=body)
+        network = Written(lambda s, x: s.body(x, x[..., :8], x[..., :4])[0], body=body)
     expected = of_pytorch(network, inputs)
     assert flops_of(network, inputs) == expected > 0
 
@@ -524,7 +512,7 @@ def test_a_transformer_differs_from_pytorchs_count_by_what_that_leaves_out():
     """Norms count two per element, ReLU one, and the mean over tokens one."""
     network = make_reader()
     left_out = 2 * 2 * LENGTH * WIDTH + LENGTH * 2 * WIDTH + LENGTH * WIDTH
-    network_of_numbers = Called(lambda s, x: s.head(s.body(x).mean(1)), **{
+    network_of_numbers = Written(lambda s, x: s.head(s.body(x).mean(1)), **{
         "body": network.body, "head": network.head,
     })  # fmt: skip
     expected = of_pytorch(network_of_numbers, SEQUENCES) + left_out
@@ -545,14 +533,15 @@ def test_a_transformer_differs_from_pytorchs_count_by_what_that_leaves_out():
     ],
 )
 def test_what_is_not_known_has_no_count(function):
-    network = Called(function, w=nn.Parameter(torch.ones(3, 5, 5)))
+    network = Written(function, w=nn.Parameter(torch.ones(3, 5, 5)))
     scores = score_network(network, (VECTORS, CLASSES), "flops")
     assert math.isnan(scores["flops"])
     assert "are not known" in scores["error"]
 
 
 def test_the_example_of_the_reference_runs():
-    page = (Path(__file__).resolve().parent.parent / "book" / "api.md").read_text(encoding="utf8")
+    book = Path(__file__).resolve().parent.parent / "book"
+    page = (book / "api_networks.md").read_text(encoding="utf8")
     (block,) = re.findall(r"```python\n(.*?build=perceptron.*?)```", page, re.DOTALL)
     block = block.split("```python\n")[-1]
     cells = [(2, 3, 0, 4, 2, 1), (0, 0, 1, 1, 2, 0)]

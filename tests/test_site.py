@@ -93,8 +93,7 @@ def test_page_in_a_browser(tab, address, page):
         assert image["loaded"], f"not loaded: {image['src']}"
     if tab.width > 1000:
         assert seen["searches"] == 1, "one visible search box"
-        if (page, tab.mode) != ("book/api", "dark"):  # four minutes; its colours are all pages'
-            assert not serious_faults(tab)
+        assert not serious_faults(tab)
     for bad in ("Traceback (most recent call last)", "{glue", "??", "\ufffd"):
         assert bad not in seen["text"], f"{bad!r} on the page"
 
