@@ -77,6 +77,16 @@ def wheel(tmp_path_factory):
     return path
 
 
+def pytest_sessionstart():
+    """With GRAF_TESTED_WHEEL (tests/versions.py), the package must be that environment's."""
+    environment = os.environ.get("GRAF_TESTED_WHEEL")
+    if environment:
+        import graf_utils
+
+        if Path(environment) not in Path(graf_utils.__file__).parents:
+            pytest.exit(f"graf_utils is {graf_utils.__file__}, not in {environment}", returncode=3)
+
+
 def _fixtures_of(item):
     """Fixtures that a test uses; an argument that `parametrize` fills in is none."""
     fixtures = set(item.fixturenames)

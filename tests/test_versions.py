@@ -12,7 +12,14 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from versions import EXTRAS, lowest, package_tests, read_requirements
+from versions import (
+    EXTRAS,
+    is_release,
+    missed_floors,
+    package_tests,
+    read_floor,
+    read_requirements,
+)
 
 from graf_utils import make_predictor
 
@@ -30,13 +37,19 @@ def test_the_package_requires_no_xgboost():
 
 
 def test_every_requirement_has_a_floor():
-    floors = [lowest(line) for line in read_requirements((*EXTRAS, "torch"))]
-    assert len(floors) == len({floor.split("==")[0] for floor in floors})
-    assert {"numpy", "scikit-learn", "xgboost-cpu", "torch", "pytest"} <= {
-        floor.split("==")[0] for floor in floors
-    }
+    floors = [read_floor(line) for line in read_requirements((*EXTRAS, "torch"))]
+    names = {name for name, _ in floors}
+    assert len(floors) == len(names)
+    assert {"numpy", "scikit-learn", "xgboost-cpu", "torch", "pytest"} <= names
     with pytest.raises(ValueError, match="'numpy' must have the form name>=version"):
-        lowest("numpy")
+        read_floor("numpy")
+
+
+def test_another_version_than_the_lowest_is_told():
+    assert is_release("2.1.0", "2.1")
+    assert not is_release("2.10", "2.1")
+    versions = {"numpy": "2.1.0", "pandas": "2.2.3"}
+    assert missed_floors(versions, ["numpy>=2.1", "pandas>=2.2.2"]) == ["pandas 2.2.3, not 2.2.2"]
 
 
 def test_floors_are_tested_with_the_package_and_not_the_book():
