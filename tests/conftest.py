@@ -7,7 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# seconds are measured in benchmarks/: on a busy machine an example may take any time
+hypothesis.settings.register_profile("graf-book", deadline=None)
+hypothesis.settings.load_profile("graf-book")
 
 MARKERS = {
     "paper": {"paper", "paper_dir", "golden_dir"},

@@ -270,7 +270,7 @@ def test_predictions_of_fits_that_are_kept_are_made_again(table, tmp_path):
 def test_too_many_predictions_are_refused_before_anything_runs(table, monkeypatch):
     monkeypatch.setattr(evaluation, "_run", never)
     seeds = range(100_000)
-    with pytest.raises(ValueError, match=r"keep 17,000,000 predictions, about 3\.2 GiB.*2 GiB"):
+    with pytest.raises(ValueError, match=r"keep 17,000,000 predictions, about 6\.3 GiB.*2 GiB"):
         run(table, return_predictions=True, **(ONE | {"data_seeds": seeds}))
 
 

@@ -29,15 +29,21 @@ TOOLS = ("pytest", "pytest-xdist", "hypothesis")
 FLOORS_OF = (3, 11)
 """The Python for which all the lowest versions have wheels."""
 OF_THE_REPOSITORY = {
+    "adapt",
     "chapter",
+    "every_space",
     "execution_cache",
+    "flow_chapter",
     "house",
     "markers",
     "repository",
     "scoreboard",
     "site",
+    "table_results",
     "takeaways",
+    "tasks_chapters",
     "versions",
+    "zoo_chapter",
 }
 """Tests of the book and of the repository, which need more than the package does."""
 IMPORTS_TORCH = re.compile(
