@@ -107,11 +107,11 @@ def write_wheel(folder: Path, name: str, version: str, content: str = "") -> Pat
 
 
 def run_pip(python: Path | str, *arguments: str) -> subprocess.CompletedProcess:
-    """Run pip without the machine's settings."""
+    """Run this environment's pip on another, without the machine's settings."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("PIP_")}
     return subprocess.run(
-        [str(python), "-m", "pip", "--disable-pip-version-check", *arguments],
-        env={**kept, "PIP_CONFIG_FILE": os.devnull},
+        [sys.executable, "-m", "pip", "--python", str(python), *arguments],
+        env={**kept, "PIP_CONFIG_FILE": os.devnull, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
         capture_output=True,
         text=True,
         encoding="utf8",
@@ -152,7 +152,7 @@ def test_the_wheel_holds_every_module_and_all_data(wheel):
     ("distribution", "extra"), [("xgboost", ""), ("xgboost", "[xgboost]"), ("xgboost-cpu", "")]
 )
 def test_an_xgboost_that_is_there_is_left_alone(wheel, shelf, tmp_path, distribution, extra):
-    venv.create(tmp_path / "venv", with_pip=True)
+    venv.create(tmp_path / "venv", with_pip=False)
     python = tmp_path / "venv" / "bin" / "python"
     theirs = write_wheel(tmp_path, distribution, "3.1.2", "FROM = 'this machine'\n")
     done = run_pip(python, "install", "--no-index", str(theirs))
