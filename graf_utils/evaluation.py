@@ -33,7 +33,7 @@ from graf_utils.metrics import Metric, make_metrics, measure
 from graf_utils.predictors import make_predictor
 from graf_utils.table import Table, check_table
 
-__all__ = ["DATA_SEEDS", "FIT", "SETTING", "TRAIN_SIZES", "evaluate", "summarise"]
+__all__ = ["DATA_SEEDS", "FIT", "SETTING", "TRAIN_SIZES", "evaluate", "setting_of", "summarise"]
 
 TRAIN_SIZES = (32, 128, 1024)
 """Numbers of training networks of the paper."""
@@ -189,6 +189,22 @@ def evaluate(
     return (results, tidy(results[columns], said)) if return_predictions else results
 
 
+def setting_of(results: pd.DataFrame) -> list[str]:
+    """Return the columns that say what was fitted and judged; only data seeds may be averaged.
+
+    Parameters
+    ----------
+    results : DataFrame
+        From `evaluate`, or several such frames in one.
+
+    Returns
+    -------
+    list of str
+        `SETTING`, and ``test_target`` where some fits are judged by another target than they learn.
+    """
+    return [*SETTING, *([_TEST_TARGET] if _TEST_TARGET in results else [])]
+
+
 def summarise(
     results: pd.DataFrame, by: str | Iterable[str] = (), metric: str = "kendall_tau"
 ) -> pd.DataFrame:
@@ -199,7 +215,7 @@ def summarise(
     results : DataFrame
         From `evaluate`.
     by : str or sequence of str
-        Columns to group by; by default all that name a setting.
+        Columns to group by; by default all that name a setting (`setting_of`).
     metric : str
         A column of numbers, such as ``"ndcg"`` or ``"kendall_tau_unseen"``.
 
@@ -221,7 +237,7 @@ def summarise(
     _checks.numeric_columns("results", results, [metric])
     if isinstance(by, Iterable) and not isinstance(by, str):
         by = list(by)
-    columns = list(SETTING) if by == [] else _checks.names("by", by)
+    columns = setting_of(results) if by == [] else _checks.names("by", by)
     for column in columns:
         _checks.choice("by", column, list(results.columns))
     if by == []:

@@ -139,6 +139,14 @@ def _fits(results: pd.DataFrame) -> dict[tuple[Any, ...], pd.DataFrame]:
 
 def _settings_of(results: pd.DataFrame) -> dict[tuple[Any, ...], pd.DataFrame]:
     """The rows of each setting, in the order of the data seeds."""
+    if "test_target" in results:
+        learned = results["target"]
+        if (results["test_target"].fillna(learned) != learned).any():
+            raise ValueError(
+                "results has fits that are judged by another target than they learn, of which no "
+                "published figure is. Leave them out: results[results['test_target'].isna() | "
+                "(results['test_target'] == results['target'])]."
+            )
     marked = results.assign(parts=results["encoding"].map(parts_of))
     keys = [*_SETTING, "parts"]
     twice = marked.duplicated([*keys, *(["n_test"] if "n_test" in marked else []), "data_seed"])

@@ -20,6 +20,7 @@ from graf_utils._splits import draw
 from graf_utils._splits import given as read_given
 from graf_utils.encodings import encode
 from graf_utils.evaluation import FIT, evaluate, summarise
+from graf_utils.paired import common_seeds, paired_differences
 from graf_utils.predictors import BlendRegressor
 from graf_utils.spaces import NB201
 from graf_utils.table import Table
@@ -236,6 +237,42 @@ def test_the_test_target_is_in_the_key_of_the_cache(table, tmp_path):
     assert same["kendall_tau"].tolist() == plain["kendall_tau"].tolist()
     with pytest.raises(ValueError, match="latencie"):
         run(table, test_target="latencie", **ONE)
+
+
+def test_what_is_judged_by_several_targets_is_never_pooled(table):
+    """Neither with equal nor with other data seeds, nor beside fits of the usual kind."""
+    judged = [
+        run(table, test_target=name, **(ONE | {"data_seeds": seeds}))
+        for name, seeds in (("accuracy", [0, 1]), ("latency", [0, 1, 2]))
+    ]
+    plain = run(table, **(ONE | {"data_seeds": [5, 6, 7, 8]}))
+    both = pd.concat([*judged, plain], ignore_index=True)
+    found = summarise(both)
+    assert found["test_target"].fillna("").tolist() == ["accuracy", "latency", ""]
+    assert found["n"].tolist() == [2, 3, 4]
+    for part, mean in zip([*judged, plain], found["mean"], strict=True):
+        assert mean == pytest.approx(part["kendall_tau"].mean())
+    assert "test_target" not in summarise(plain)
+    twice = pd.concat([judged[0], judged[0]])
+    with pytest.raises(ValueError, match=r"drop_duplicates\(.*'test_target'"):
+        summarise(twice)
+
+
+def test_pairs_are_of_one_test_target(table):
+    """A baseline that is judged by another target is no partner."""
+    options = ONE | {"encodings": ["op-count", "one-hot"], "data_seeds": [0, 1]}
+    judged = {name: run(table, test_target=name, **options) for name in ("accuracy", "latency")}
+    both = pd.concat(judged.values(), ignore_index=True)
+    found = paired_differences(both, "one-hot").set_index("test_target")
+    assert set(common_seeds(both)["test_target"]) == set(judged)
+    for name, part in judged.items():
+        tau = part.pivot(index="data_seed", columns="encoding", values="kendall_tau")
+        expected = (tau["op-count"] - tau["one-hot"]).mean()
+        assert found.loc[name, "difference"] == pytest.approx(expected)
+    mixed = both[(both["encoding"] == "one-hot") == (both["test_target"] == "latency")]
+    assert common_seeds(mixed).empty
+    with pytest.raises(ValueError, match="no row of the baseline"):
+        paired_differences(mixed, "one-hot")
 
 
 # --- predictions --------------------------------------------------------------------------------
