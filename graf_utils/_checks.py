@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 
 def nearest(name: object, allowed: Iterable[str]) -> str:
-    """Suggest the allowed name that is nearest to a misspelt one.
+    """Suggest the allowed name that is nearest to a misspelt or shortened one.
 
     Parameters
     ----------
@@ -32,7 +32,9 @@ def nearest(name: object, allowed: Iterable[str]) -> str:
     str
         ``" Did you mean 'x'?"``, to be put behind a message, or ``""`` if nothing is near.
     """
-    match = difflib.get_close_matches(str(name), list(allowed), n=1)
+    names = list(allowed)
+    longer = [n for n in names if len(str(name)) > 2 and n.startswith(str(name))]
+    match = longer or difflib.get_close_matches(str(name), names, n=1)
     return f" Did you mean {match[0]!r}?" if match else ""
 
 
@@ -702,6 +704,35 @@ def not_pooled(results: pd.DataFrame, columns: list[str]) -> None:
             f"{first['data_seed']}. Name different things apart, in a mapping; keep one row of "
             f"each with results.drop_duplicates({[*columns, 'data_seed']}); or name the "
             "columns to group in `by`."
+        )
+
+
+def has_columns(what: str, frame: Any, columns: Iterable[str]) -> None:
+    """Check that a frame has some columns.
+
+    Parameters
+    ----------
+    what : str
+        What the frame is, for the message.
+    frame : object
+    columns : iterable of str
+
+    Raises
+    ------
+    ValueError
+        It is no frame, or lacks one of the columns.
+    """
+    columns = list(columns)
+    if not isinstance(frame, pd.DataFrame):
+        raise ValueError(
+            f"{what} is {type(frame).__name__}; it must be a DataFrame with the columns {columns}. "
+            "Put several together with pd.concat."
+        )
+    missing = [column for column in columns if column not in frame]
+    if missing:
+        raise ValueError(
+            f"{what} has no columns {missing}; it has {list(frame)}. Add them, such as "
+            f"{what}.assign({missing[0]}='own')."
         )
 
 

@@ -233,8 +233,7 @@ def summarise(
         has two rows for one data seed, so that different things go by one name.
     """
     _checks.numeric_columns("results", results, ["cpu_seconds"])
-    _checks.choice("metric", metric, results.columns)
-    _checks.numeric_columns("results", results, [metric])
+    _checks.choice("metric", metric, list(results.select_dtypes("number")))
     if isinstance(by, Iterable) and not isinstance(by, str):
         by = list(by)
     columns = setting_of(results) if by == [] else _checks.names("by", by)

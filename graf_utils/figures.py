@@ -118,8 +118,7 @@ def check_table(figures: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
     _checks.numeric_columns("figures", figures, ["value", "half_width", "train_size", "n_splits"])
     measures = [name for name in MEASURES if name in results] or list(MEASURES)[:1]
     _checks.numeric_columns("results", results, [*measures, "train_size", "data_seed"])
-    for column in (*_COLUMNS, "kind"):
-        _checks.choice("figures must have the column", column, list(figures.columns))
+    _checks.has_columns("figures", figures, (*_COLUMNS, "kind"))
     groups = _fits(results)
     rows = [_checked(figure, groups) for figure in figures.to_dict("records")]
     names = ["ours", "n", "difference", "standard_error", "tolerance", "verdict", "reason"]

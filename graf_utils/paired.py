@@ -61,8 +61,7 @@ def common_seeds(
     ['graf', 'one-hot']
     """
     _checks.choice("along", along, SETTING)
-    for column in FIT:
-        _checks.choice("a column of the fit", column, list(results))
+    _checks.has_columns("results", results, FIT)
     (at_least,) = _checks.whole_numbers("at_least", at_least, 1, 10**6, "data seeds")
     names = list(dict.fromkeys(results[along] if values is None else _checks.names(along, values)))
     rows = results[results[along].isin(names)]
@@ -126,8 +125,7 @@ def paired_differences(
     """
     _checks.numeric_columns("results", results, [metric, "train_size", "data_seed"])
     _checks.choice("along", along, SETTING)
-    for column in SETTING:
-        _checks.choice("a column of the setting", column, list(results))
+    _checks.has_columns("results", results, SETTING)
     _checks.choice("baseline", baseline, results[along].unique())
     columns = setting_of(results)
     _checks.not_pooled(results, columns)

@@ -11,7 +11,6 @@ import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
-import dask
 import joblib
 import numpy as np
 import pandas as pd
