@@ -146,6 +146,11 @@ def _settings_of(results: pd.DataFrame) -> dict[tuple[Any, ...], pd.DataFrame]:
                 "published figure is. Leave them out: results[results['test_target'].isna() | "
                 "(results['test_target'] == results['target'])]."
             )
+    if "test_table" in results and results["test_table"].notna().any():
+        raise ValueError(
+            "results has fits that are judged in another table than they learn, of which no "
+            "published figure is. Leave them out: results[results['test_table'].isna()]."
+        )
     marked = results.assign(parts=results["encoding"].map(parts_of))
     keys = [*_SETTING, "parts"]
     twice = marked.duplicated([*keys, *(["n_test"] if "n_test" in marked else []), "data_seed"])

@@ -85,8 +85,8 @@ def paired_differences(
     ----------
     results : DataFrame
         From `graf_utils.evaluation.evaluate`. Rows of equal table, source, target, predictor, train
-        size, data seed and, if there is one, test target are compared, where `along` is the
-        encoding.
+        size, data seed and, where they have some, test target and test table are compared, where
+        `along` is the encoding.
     baseline : str
         The value of `along` that the others are compared with.
     along : str

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import pandas as pd
+
+from graf_utils._checks.names import short
 
 
 def not_pooled(results: pd.DataFrame, columns: list[str]) -> None:
@@ -90,4 +93,34 @@ def numeric_columns(what: str, frame: Any, columns: list[str]) -> None:
             raise ValueError(
                 f"{what} has no numbers in a column {column!r}. Add it, as NaN where it is not "
                 "known."
+            )
+
+
+def same_columns(what: str, frames: list[Any]) -> None:
+    """Check that frames, or arrays, have the same columns.
+
+    Parameters
+    ----------
+    what : str
+        What they are, for the message.
+    frames : list of DataFrame or array
+
+    Raises
+    ------
+    ValueError
+        One has other columns than the first, or the same ones in another order.
+    """
+    columns = [
+        list(frame) if isinstance(frame, pd.DataFrame) else list(range(np.shape(frame)[-1]))
+        for frame in frames
+    ]
+    for other in columns[1:]:
+        if other != columns[0]:
+            apart = [
+                name for name in [*columns[0], *other] if (name in other) != (name in columns[0])
+            ]
+            raise ValueError(
+                f"{what} has {len(columns[0])} columns of one table and {len(other)} of the other: "
+                f"{short(apart)} stand in one only, or the order is another. Give both tables the "
+                "same proxies in the same order, or use an encoding of the architectures alone."
             )
