@@ -107,6 +107,7 @@ DOORS = {
     "torch": ("_torch", "networks", "proxies", "scoring", "predictors.brpnas", "_watch", "_copies"),
     "xgboost": ("predictors._xgboost",),
     "distributed": ("_parallel",),  # where joblib's backend is Dask, and so there
+    "dask": ("_parallel",),  # there too
     "IPython": ("chapter",),  # where there is a notebook, and so there
     "myst_nb": ("claims",),  # left out where it is not there
     "matplotlib_inline": ("chapter",),  # in a notebook, whose kernel brings it
