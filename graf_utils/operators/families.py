@@ -64,7 +64,6 @@ class Asked(NamedTuple):
             "numbers": self.numbers,
         }[columns]
 
-
     def named_groups(self) -> dict[str, tuple[str, ...]]:
         """Return the groups that are not a kind alone, under its name.
 

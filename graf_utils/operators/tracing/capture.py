@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import io
 import itertools
 import logging
 import traceback
@@ -115,12 +116,12 @@ def _without_weights(model: nn.Module, mode: FakeTensorMode) -> nn.Module:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without gradients, PyTorch's fused fast path of attention, its warnings and its log."""
+    """Without gradients, the fused fast path of attention, warnings, and what PyTorch prints."""
     fast, level = torch.backends.mha.get_fastpath_enabled(), logging.root.manager.disable
     torch.backends.mha.set_fastpath_enabled(False)
     logging.disable(logging.CRITICAL)
     try:
-        with warnings.catch_warnings(), torch.no_grad():
+        with warnings.catch_warnings(), torch.no_grad(), contextlib.redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
@@ -150,9 +151,10 @@ def _recorded(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -
         returned = torch.func.functional_call(model, held, args, kwargs)
         return [x for x in pytree.tree_leaves(_unpacked(returned)) if isinstance(x, Tensor)]
 
-    functional = torch.func.functionalize(run, remove="mutations")
-    record = make_fx(functional, pre_dispatch=True, _allow_non_fake_inputs=True)
+    record = make_fx(run, pre_dispatch=True, _allow_non_fake_inputs=True)
     graph = record(parameters | buffers, args, kwargs).graph
+    if _changes_views(graph):
+        raise ValueError("an operation in place changes a view")
     places = [node.name for node in graph.nodes if node.op == "placeholder"]
     names = [*parameters, *([None] * len(buffers))]
     return Captured(graph, dict(zip(places, names, strict=False)))
@@ -211,7 +213,7 @@ def _explained(
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if not f.filename.startswith((*_OURS, "<", "/usr/lib/python"))]
     inside = [f for f in own if f.name != "_make" and "contextlib" not in f.filename]
-    where = "its call"
+    where = "In its call"
     if inside:
         frame = inside[-1]
         where = f"{frame.filename}, line {frame.lineno}, in {frame.name}: {frame.line!r}"

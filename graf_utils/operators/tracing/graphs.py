@@ -44,6 +44,12 @@ def traced(model: nn.Module, example_inputs: Any) -> dict[str, Any]:
             "function into the forward method of one."
         )
     reading = read(capture(model, *_read_inputs(example_inputs)))
+    if not reading.is_computed:
+        raise ValueError(
+            f"{type(model).__name__} cannot be traced: it returns no tensor that PyTorch computed "
+            "from its inputs. Return one, and compute with tensors from the inputs to it: what "
+            "becomes an array of NumPy or a number on the way is lost."
+        )
     if reading.unknown:
         warnings.warn(
             f"{type(model).__name__}: no kind is known for {reading.unknown}, which become "

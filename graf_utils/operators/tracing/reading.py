@@ -51,7 +51,18 @@ class Operator:
 
 @dataclass(eq=False)
 class Value:
-    """What a node of the graph stands for: an operator's output, or something made of weights."""
+    """What a node of the graph stands for: an operator's output, or something made of weights.
+
+    Attributes
+    ----------
+    operator : Operator or None
+        None for what is made of weights and constants.
+    shape : tuple of int
+    weights : dict of str to float
+        Weights that are read where `operator` is None.
+    axes : Axes
+        Which axes are channels.
+    """
 
     operator: Operator | None
     shape: tuple[Any, ...] = ()
@@ -72,10 +83,13 @@ class Reading(NamedTuple):
         What the module returns, as far as it depends on the inputs.
     unknown : list of str
         Operations that are not in the table.
+    is_computed : bool
+        Whether something is returned that an operation gave, or an input.
     """
 
     outputs: list[Operator]
     unknown: list[str]
+    is_computed: bool
 
 
 def read(captured: Captured) -> Reading:
@@ -92,7 +106,8 @@ def read(captured: Captured) -> Reading:
     reader = _Reader(captured.weights)
     for node in captured.graph.nodes:
         reader.take(node)
-    return Reading(reader.outputs, sorted(reader.unknown))
+    is_computed = reader.is_computed or bool(reader.outputs)
+    return Reading(reader.outputs, sorted(reader.unknown), is_computed)
 
 
 class _Reader:
@@ -103,14 +118,16 @@ class _Reader:
         self.values: dict[fx.Node, Value] = {}
         self.outputs: list[Operator] = []
         self.unknown: set[str] = set()
+        self.is_computed = False
 
     def take(self, node: fx.Node) -> None:
         """Read the next node."""
         if node.op == "placeholder":
             self.values[node] = self._given(node)
         elif node.op == "output":
-            found = [self.values.get(each) for each in node.all_input_nodes]
-            self.outputs = [value.operator for value in found if value and value.operator]
+            found = [self.values[each] for each in node.all_input_nodes]
+            self.outputs = [value.operator for value in found if value.operator]
+            self.is_computed = any(each.op == "call_function" for each in node.all_input_nodes)
         elif node.op == "get_attr":
             self.values[node] = Value(None, _shape(node))
         else:
@@ -336,8 +353,10 @@ def _first(node: fx.Node) -> Any:
 
 
 def _shape(node: fx.Node) -> tuple[Any, ...]:
+    """The shape of a node's tensor, NaN for sizes that depend on data."""
     value = _first(node)
-    return tuple(value.shape) if isinstance(value, Tensor) else ()
+    sizes = value.shape if isinstance(value, Tensor) else ()
+    return tuple(size if isinstance(size, int) else math.nan for size in sizes)
 
 
 def _is_float(node: fx.Node) -> bool:

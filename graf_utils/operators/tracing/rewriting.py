@@ -39,9 +39,9 @@ def in_order(outputs: Iterable[Operator]) -> list[Operator]:
 def rewrite(outputs: list[Operator]) -> list[Operator]:
     """Give models that compute the same in another way the same operators.
 
-    Attention that is written as products of matrices around a softmax becomes one operator; a
-    linear layer that is cut along its channels becomes one layer per part; a normalisation and a
-    SiLU that are written out become one operator.
+    A bias that is added becomes part of its layer; attention that is written as products of
+    matrices around a softmax becomes one operator; a linear layer that is cut along its channels
+    becomes one layer per part; a normalisation and a SiLU that are written out become one operator.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def rewrite(outputs: list[Operator]) -> list[Operator]:
     list of Operator
         The outputs.
     """
-    for step in (_join_attention, _unpack, _join_norms, _join_silu):
+    for step in (_join_bias, _join_attention, _unpack, _join_norms, _join_silu):
         outputs = step(outputs)
     return outputs
 
@@ -79,6 +79,25 @@ def _replaced(outputs: list[Operator], new: dict[Operator, Operator]) -> list[Op
     for operator in in_order([*outputs, *new.values()]):
         operator.inputs = [newest(source) for source in operator.inputs]
     return [newest(operator) for operator in outputs]
+
+
+# --- biases ---------------------------------------------------------------------------------------
+
+_LAYERS = ("linear", "conv", "depthwise-conv", "pointwise-conv")
+
+
+def _join_bias(outputs: list[Operator]) -> list[Operator]:
+    """A weight per channel that is added to the output of a layer is its bias."""
+    new: dict[Operator, Operator] = {}
+    for layer, users in _users(outputs).items():
+        if layer.kind not in _LAYERS or len(users) != 1 or layer in outputs:
+            continue
+        (total,) = users
+        is_bias = sum(total.weights.values()) == layer.numbers["channels"]
+        if total.kind == "add" and len(total.inputs) == 1 and is_bias:
+            layer.weights |= total.weights
+            new[total] = layer
+    return _replaced(outputs, new)
 
 
 # --- attention ------------------------------------------------------------------------------------
