@@ -226,6 +226,35 @@ def gated(how):
     return Function(forward, **parts, down=nn.Linear(32, 16))
 
 
+def activation(how):
+    def forward(self, x):
+        x = self.first(x)
+        if how == "erf":
+            return self.second(x * 0.5 * (1.0 + torch.erf(x / math.sqrt(2.0))))
+        cube = torch.pow(x, 3.0) if how == "tanh" else x * x * x
+        if how == "module":
+            return self.second(F.gelu(x))
+        inner = math.sqrt(2.0 / math.pi) * (x + 0.044715 * cube)
+        return self.second(0.5 * x * (1.0 + torch.tanh(inner)))
+
+    return Function(forward, first=nn.Linear(16, 32), second=nn.Linear(32, 16))
+
+
+def shuffled(how):
+    """Channels in another order: parts side by side, or a permutation."""
+
+    def forward(self, x):
+        x = self.first(x)
+        if how == "parts":
+            one, two = x.chunk(2, dim=1)
+            x = torch.cat([two[:, :1], two[:, 1:], one], dim=1)
+        else:
+            x = x.unflatten(1, (2, -1)).flip(1).flatten(1, 2)
+        return self.second(x)
+
+    return Function(forward, first=nn.Conv2d(3, 8, 3), second=nn.Conv2d(8, 8, 3))
+
+
 DRESSES = {
     "conv and norm": (IMAGE, conv_norm(), conv_norm_functional()),
     "in place": (IMAGE, residual(False), residual(True)),
@@ -241,6 +270,8 @@ DRESSES = {
     "layer norm": (TOKENS, *(layer_norm(how) for how in ("module", "mean", "var"))),
     "rms norm": (TOKENS, *(rms_norm(how) for how in ("module", "pow", "product"))),
     "gate": (TOKENS, *(gated(how) for how in ("two layers", "packed", "by hand"))),
+    "gelu": (TOKENS, *(activation(how) for how in ("module", "erf", "tanh", "product"))),
+    "shuffle": (IMAGE, shuffled("parts"), shuffled("permutation")),
     "dropout": (TOKENS, nn.Linear(16, 4), nn.Sequential(nn.Dropout(), nn.Linear(16, 4))),
     "weight norm": (
         TOKENS,

@@ -59,7 +59,7 @@ def _convolution(arguments: dict[str, Any], shapes: list[Shape], out: Shape) -> 
 
 
 def _linear(arguments: dict[str, Any], shapes: list[Shape], out: Shape) -> float:
-    return size_of(out) * shapes[1][-1]
+    return size_of(out) * shapes[0][-1]
 
 
 def _product(arguments: dict[str, Any], shapes: list[Shape], out: Shape) -> float:
@@ -129,7 +129,7 @@ def multiply_adds_of(
         arguments = arguments | {"transposed": True}
     if name == "einsum":
         return _einsum(arguments, shapes, out)
-    if name == "linear":
+    if name == "linear" or "grouped_mm" in name:
         return _linear(arguments, shapes, out)
     if kind in ("linear", "matmul"):
         return _product(arguments, shapes, out)

@@ -36,7 +36,7 @@ class Mapped(NamedTuple):
 _NAMES: dict[str, str] = {
     "conv": "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d convolution "
     "_convolution",
-    "linear": "linear addmm addmv",
+    "linear": "linear addmm addmv _grouped_mm grouped_mm_fallback",
     "matmul": "matmul mm bmm baddbmm addbmm mv dot einsum",
     "attention": "scaled_dot_product_attention",
     "recurrent": "lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell",
@@ -87,6 +87,8 @@ _LABELS: dict[str, str] = {
     "_native_batch_norm_legit_no_training": "batch_norm",
     "_batch_norm_no_update": "batch_norm",
     "native_batch_norm": "batch_norm",
+    "_grouped_mm": "linear",
+    "grouped_mm_fallback": "linear",
     "native_layer_norm": "layer_norm",
     "native_group_norm": "group_norm",
     "_fused_rms_norm": "rms_norm",

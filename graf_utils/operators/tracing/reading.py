@@ -18,6 +18,7 @@ from graf_utils.operators.tracing.mapping import CONSTANT, OPERATORS, PART, SHAP
 __all__ = ["Operator", "Reading", "read"]
 
 _LAST_AXIS = ("linear", "layer_norm", "rms_norm", "embedding", "recurrent")
+_JOINING = ("add", "multiply", "concat")  # of one value alone, they do nothing that counts
 _CONVOLUTIONS = ("conv", "depthwise-conv", "pointwise-conv")
 
 
@@ -167,7 +168,7 @@ class _Reader:
             return _moved(node, name, arguments, data[0])
         if mapped.kind == PART:
             return self._part(node, name, arguments, data[0])
-        if mapped.kind in ("add", "multiply") and len(data) == 1 and not _weights(taken):
+        if mapped.kind in _JOINING and len(data) == 1 and not _weights(taken):
             is_zero = mapped.kind == "multiply" and arguments.get("other") == 0
             return Value(None, _shape(node)) if is_zero else _moved(node, name, {}, data[0])
         return _operator(node, name, mapped, arguments, taken)
