@@ -255,6 +255,18 @@ def shuffled(how):
     return Function(forward, first=nn.Conv2d(3, 8, 3), second=nn.Conv2d(8, 8, 3))
 
 
+def in_full_precision(is_region):
+    def forward(self, x):
+        if not is_region:
+            return self.second(F.relu(self.first(x)))
+        with torch.autocast("cpu", enabled=False):
+            y = F.relu(self.first(x))
+        with torch.set_grad_enabled(True):
+            return self.second(y)
+
+    return Function(forward, first=nn.Linear(16, 32), second=nn.Linear(32, 16))
+
+
 DRESSES = {
     "conv and norm": (IMAGE, conv_norm(), conv_norm_functional()),
     "in place": (IMAGE, residual(False), residual(True)),
@@ -272,6 +284,7 @@ DRESSES = {
     "gate": (TOKENS, *(gated(how) for how in ("two layers", "packed", "by hand"))),
     "gelu": (TOKENS, *(activation(how) for how in ("module", "erf", "tanh", "product"))),
     "shuffle": (IMAGE, shuffled("parts"), shuffled("permutation")),
+    "regions": (TOKENS, in_full_precision(False), in_full_precision(True)),
     "dropout": (TOKENS, nn.Linear(16, 4), nn.Sequential(nn.Dropout(), nn.Linear(16, 4))),
     "weight norm": (
         TOKENS,

@@ -73,6 +73,8 @@ class Value:
     """Along which a list of parts is cut; ``getitem`` makes the part."""
     drops: bool = False
     """Whether the parts of the list lack that axis."""
+    several: list[Value] | None = None
+    """What a part of the module returns that is a graph of its own."""
 
 
 class Reading(NamedTuple):
@@ -123,6 +125,8 @@ class _Reader:
 
     def take(self, node: fx.Node) -> None:
         """Read the next node."""
+        if node in self.values:  # given to a graph inside
+            return
         if node.op == "placeholder":
             self.values[node] = self._given(node)
         elif node.op == "output":
@@ -151,7 +155,10 @@ class _Reader:
 
     def _called(self, node: fx.Node) -> Value:
         """The value of an operation."""
-        name, taken = name_of_operation(node.target), self._taken(node)
+        name, inner = name_of_operation(node.target), _graph_inside(node)
+        if inner is not None:
+            return self._inside(node, inner)
+        taken = self._taken(node)
         data = [value for value in taken if value.operator]
         if name == "getitem":
             return self._item(node, taken[0])
@@ -173,6 +180,19 @@ class _Reader:
             return Value(None, _shape(node)) if is_zero else _moved(node, name, {}, data[0])
         return _operator(node, name, mapped, arguments, taken)
 
+    def _inside(self, node: fx.Node, inner: fx.Graph) -> Value:
+        """What a graph inside returns, such as a region without autocast."""
+        given = [arg for arg in node.args if isinstance(arg, fx.Node) and arg.op != "get_attr"]
+        places = [each for each in inner.nodes if each.op == "placeholder"]
+        self.values |= {place: self.values[arg] for place, arg in zip(places, given, strict=True)}
+        *body, output = inner.nodes
+        for each in body:
+            self.take(each)
+        returned = output.args[0]
+        returned = returned if isinstance(returned, list | tuple) else [returned]
+        several = [self.values.get(each, Value(None)) for each in returned]
+        return Value(None, several=several)
+
     def _taken(self, node: fx.Node) -> list[Value]:
         """The values of the tensors that an operation takes, each as often as it takes it."""
         found: list[Value] = []
@@ -184,6 +204,8 @@ class _Reader:
     def _item(self, node: fx.Node, several: Value) -> Value:
         """One of several values: a part, or one of the outputs of an operator."""
         index = node.args[1]
+        if several.several is not None:
+            return several.several[index]
         if several.operator is None:
             part = {f"{key}[{index}]": size_of(_shape(node)) for key in several.weights}
             return Value(None, _shape(node), part if several.axis is not None else several.weights)
@@ -343,6 +365,18 @@ def _channels(
 
 
 # --- nodes ----------------------------------------------------------------------------------------
+
+
+def _graph_inside(node: fx.Node) -> fx.Graph | None:
+    """The graph that a node carries out, if it is a region of the module with settings of its own.
+
+    Such are ``wrap_with_autocast`` and ``wrap_with_set_grad_enabled``.
+    """
+    if not name_of_operation(node.target).startswith("wrap_with_"):
+        return None
+    named = [arg for arg in node.args if isinstance(arg, fx.Node) and arg.op == "get_attr"]
+    inside = getattr(node.graph.owning_module, named[0].target, None) if named else None
+    return getattr(inside, "graph", None)
 
 
 def _first(node: fx.Node) -> Any:
