@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from graf_utils.operators import KINDS, OperatorFeatures, OperatorGraph
+from graf_utils.operators import KINDS, Layer, OperatorFeatures, OperatorGraph
 from graf_utils.operators.tracing import OPERATORS, Mapped
 
 pytestmark = pytest.mark.engine
@@ -302,6 +302,41 @@ def test_models_that_compute_the_same_have_the_same_features(name):
     for row in range(1, len(graphs)):
         differ = ~np.isclose(features.loc[0], features.loc[row], atol=1e-6)
         assert not differ.any(), (row, features.T[differ].to_string())
+
+
+def written_layer():
+    """The encoder layer as a list of layers: ten tokens of 16 channels, two sequences of five."""
+
+    def linear(c_in, c_out, **options):
+        numbers = {
+            "parameters": (c_in + 1) * c_out,
+            "multiply_adds": 10 * c_in * c_out,
+            "outputs": 10 * c_out,
+            "channels": c_out,
+        }
+        return Layer("linear", numbers, label="linear", **options)
+
+    plain = {"outputs": 160, "channels": 16}
+    norm = Layer("normalisation", plain | {"parameters": 32}, "normed", label="layer_norm")
+    products = {"heads": 4, "multiply_adds": 2 * 4 * 5 * 5 * (4 + 4)}
+    return [
+        *(linear(16, 16, name=name, inputs=("input",)) for name in "qkv"),
+        Layer("attention", plain | products, inputs=("q", "k", "v")),
+        linear(16, 16),
+        Layer("add", plain, inputs=("input", "")),
+        norm,
+        linear(16, 32),
+        Layer("activation", {"outputs": 320, "channels": 32}, label="gelu"),
+        linear(32, 16),
+        Layer("add", plain, inputs=("normed", "")),
+        norm,
+    ]
+
+
+def test_a_network_written_as_layers_has_the_features_of_the_traced_one():
+    graphs = [OperatorGraph.from_layers(written_layer()), trace(encoder_layer(False), TOKENS)]
+    one, two = OperatorFeatures().fit_transform(graphs).to_numpy()
+    np.testing.assert_allclose(one, two, atol=1e-9)
 
 
 def test_heads_channels_and_kernels_are_those_of_the_layers():
@@ -627,6 +662,32 @@ def test_a_class_of_outputs_that_pytorch_does_not_know_is_opened():
 
     model = Function(lambda self, x: Output(F.relu_(self.layer(x))), layer=nn.Linear(16, 16))
     assert trace(model, TOKENS).kinds == ("input", "linear", "activation", "output")
+
+
+@pytest.mark.parametrize("name", ["in place", "attention", "regions", "weight norm"])
+def test_where_export_fails_the_recorded_operations_give_the_same_graph(name, monkeypatch):
+    inputs, *models = DRESSES[name]
+    exported = trace(models[-1], inputs)
+
+    def fails(*arguments, **options):
+        raise RuntimeError("not today")
+
+    monkeypatch.setattr(torch.export, "export", fails)
+    recorded = trace(models[-1], inputs)
+    one, two = OperatorFeatures().fit_transform([exported, recorded]).to_numpy()
+    np.testing.assert_allclose(one, two, atol=1e-9)
+    with pytest.raises(ValueError, match="RuntimeError: 'not today'"):
+        trace(aliased(True))  # a view that changes needs export
+
+
+def test_a_model_may_keep_what_it_computed():
+    def forward(self, x):
+        self.memory = self.layer(x)
+        return F.relu(self.memory)
+
+    model = Function(forward, layer=nn.Linear(16, 16))
+    assert trace(model, TOKENS).kinds == ("input", "linear", "activation", "output")
+    assert not hasattr(model, "memory")
 
 
 def test_an_operation_that_is_not_in_the_table_is_named_and_can_be_added(monkeypatch):

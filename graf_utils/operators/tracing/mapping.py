@@ -74,7 +74,7 @@ _NAMES: dict[str, str] = {
     "im2col col2im masked_fill tril triu neg positive identity fill view_as_real view_as_complex "
     "real as_strided _reshape_alias broadcast_to atleast_2d atleast_3d unsafe_split nan_to_num "
     "resolve_conj resolve_neg conj bernoulli rot90 double float half bfloat16 _cast_Float "
-    "_assert_tensor_metadata",
+    "_assert_tensor_metadata _add_batch_dim _remove_batch_dim",
     CONSTANT: "zeros_like ones_like full_like empty_like rand_like randn_like new_zeros new_ones "
     "new_full new_empty argmax argmin argsort one_hot bucketize searchsorted nonzero "
     "nonzero_numpy eq ne lt le gt ge logical_and logical_or logical_not logical_xor bitwise_and "

@@ -361,7 +361,8 @@ def _channels(
     if kind in _CONVOLUTIONS or kind in _LAST_AXIS or kind == "concat":
         if axes and sum(axes) == 1:
             return float(shape[axes.index(True)])
-    return data[0].operator.numbers.get("channels", math.nan)
+    known = [value.operator.numbers.get("channels", math.nan) for value in data]
+    return next((channels for channels in known if not math.isnan(channels)), math.nan)
 
 
 # --- nodes ----------------------------------------------------------------------------------------
