@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import networkx as nx
 import numpy as np
 from torch import Tensor, nn
 
@@ -108,15 +109,16 @@ def _passed(operator: Operator) -> dict[str, float]:
 
 
 def _shared(nodes: list[Operator]) -> np.ndarray:
-    """Groups of nodes that read the same weight."""
-    groups, of_key = np.full(len(nodes), UNSHARED), {}
+    """Groups of nodes that read a weight in common."""
     readers: dict[str, list[int]] = {}
     for number, node in enumerate(nodes):
         for key in node.weights:
             readers.setdefault(key, []).append(number)
-    for key, several in readers.items():
+    common = nx.Graph()
+    for several in readers.values():
         if len(several) > 1:
-            known = [groups[number] for number in several if groups[number] != UNSHARED]
-            of_key[key] = known[0] if known else len(of_key)
-            groups[several] = of_key[key]
+            nx.add_path(common, several)
+    groups = np.full(len(nodes), UNSHARED)
+    for group, members in enumerate(sorted(nx.connected_components(common), key=min)):
+        groups[list(members)] = group
     return groups
