@@ -352,6 +352,29 @@ def test_heads_channels_and_kernels_are_those_of_the_layers():
     assert graph.numbers["outputs"].tolist() == [768, 8 * 14 * 6, 8 * 7 * 3, 8 * 7 * 3]
 
 
+@pytest.mark.parametrize(
+    ("layer", "kind"),
+    [
+        (nn.Conv2d(6, 6, 3, groups=6), "depthwise-conv"),
+        (nn.Conv2d(6, 12, 3, groups=6), "depthwise-conv"),
+        (nn.Conv2d(6, 12, 1, groups=6), "depthwise-conv"),
+        (nn.ConvTranspose2d(6, 12, 3, groups=6), "depthwise-conv"),
+        (nn.Conv2d(6, 12, 3, groups=2), "conv"),
+        (nn.Conv2d(6, 3, 3, groups=3), "conv"),
+        (nn.ConvTranspose2d(6, 3, 3, groups=3), "conv"),
+        (nn.Conv2d(6, 6, 1), "pointwise-conv"),
+        (nn.Conv2d(6, 6, 1, groups=2), "pointwise-conv"),
+        (nn.ConvTranspose2d(6, 1, 3), "conv"),
+        (nn.Conv2d(6, 1, (1, 3)), "conv"),
+    ],
+)
+@pytest.mark.parametrize("shape", [(2, 6, 9, 9), (6, 9, 9)])
+def test_kinds_of_convolutions(layer, kind, shape):
+    graph = trace(layer, torch.empty(shape, device="meta"))
+    assert graph.kinds == ("input", kind, "output")
+    assert graph.numbers["channels"][1] == layer.out_channels
+
+
 def test_weights_that_are_read_twice_are_shared():
     table, head = nn.Embedding(50, 16), nn.Linear(16, 50, bias=False)
     head.weight = table.weight

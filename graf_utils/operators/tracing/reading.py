@@ -165,11 +165,11 @@ class _Reader:
         mapped = OPERATORS.get(name)
         if not data:
             return _of_weights(node, name, mapped, taken)
+        if _breaks_gradient(node, data) or (mapped and mapped.kind == CONSTANT):
+            return Value(None, _shape(node))
         if mapped is None:
             self.unknown.add(name)
             mapped = Mapped("other", name)
-        if mapped.kind == CONSTANT or _breaks_gradient(node, data):
-            return Value(None, _shape(node))
         arguments = _arguments(node)
         if mapped.kind == SHAPE:
             return _moved(node, name, arguments, data[0])
@@ -279,10 +279,10 @@ def _operator(
     """The operator of an operation, with its numbers."""
     shapes, shape = [value.shape for value in taken], _shape(node)
     data = [value for value in taken if value.operator]
-    kind, label = _refined(mapped, data, taken, shapes)
+    kind, label = _refined(mapped, arguments, taken)
     weight = shapes[1] if kind in _CONVOLUTIONS else None
     kernel, stride = kernel_of(arguments, weight)
-    axes = _axes(kind, label, shape, data)
+    axes = _axes(kind, label, shape, data, weight)
     numbers = dict.fromkeys(NUMBERS, math.nan) | {
         "multiply_adds": multiply_adds_of(kind, name, arguments, shapes, shape),
         "outputs": size_of(shape),
@@ -292,22 +292,20 @@ def _operator(
     }
     if kind == "attention":
         numbers |= heads_of(shapes[0], data[0].operator, shape)
-        data = data[:3] + [value for value in data[3:] if value.operator.kind != PART]
     inputs = [value.operator for value in data]
     operator = Operator(kind, label, inputs, shape, _weights(taken), numbers)
     return Value(operator, shape, axes=axes)
 
 
-def _refined(
-    mapped: Mapped, data: list[Value], taken: list[Value], shapes: list[tuple[Any, ...]]
-) -> Mapped:
+def _refined(mapped: Mapped, arguments: dict[str, Any], taken: list[Value]) -> Mapped:
     """The kind of a convolution or a product, which depends on the weights."""
     if mapped.kind == "conv":
-        weight = shapes[1]
-        if all(side == 1 for side in weight[2:]) and weight[1] != 1:
-            return Mapped("pointwise-conv", mapped.label)
-        if weight[1] == 1 and shapes[0][1] == weight[0] > 1:
+        weight, groups = taken[1].shape, arguments.get("groups", 1)
+        is_transposed = mapped.label.startswith("conv_transpose") or arguments.get("transposed")
+        if groups > 1 and (weight[0] // groups if is_transposed else weight[1]) == 1:
             return Mapped("depthwise-conv", mapped.label)
+        if all(side == 1 for side in weight[2:]):
+            return Mapped("pointwise-conv", mapped.label)
     if mapped.kind in ("linear", "matmul"):
         n_factors = 2 if len(taken) > 1 else 1
         factors = taken[-n_factors:] if mapped.label != "linear" else taken[:2]
@@ -342,11 +340,13 @@ def heads_of(query: tuple[Any, ...], source: Operator, out: tuple[Any, ...]) -> 
     return {"heads": heads, "channels": heads * out[-1]}
 
 
-def _axes(kind: str, label: str, shape: tuple[Any, ...], data: list[Value]) -> Axes:
+def _axes(kind: str, label: str, shape: tuple[Any, ...], data: list[Value], weight: Any) -> Axes:
     """Which axes of an operator's output are channels."""
     if not shape:
         return None
-    if kind in _CONVOLUTIONS or label in ("batch_norm", "group_norm", "instance_norm"):
+    if weight is not None:  # of a convolution: before the axes over which its kernel goes
+        return axes_of(len(shape), 1 - len(weight))
+    if label in ("batch_norm", "group_norm", "instance_norm"):
         return axes_of(len(shape), 1)
     if kind in _LAST_AXIS or label in _LAST_AXIS:
         return axes_of(len(shape), -1)
