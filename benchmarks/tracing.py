@@ -163,9 +163,14 @@ def as_groups(operations: Iterable[str]) -> dict[str, list[str]]:
     return {KINDS[op]: [KINDS[op]] for op in operations}
 
 
-def different(traced: pd.Series | np.ndarray, expected: pd.Series | np.ndarray) -> int:
-    """How many numbers differ."""
-    return int((np.abs(np.asarray(traced) - np.asarray(expected)) > 1e-9).sum())
+Tally = np.ndarray
+"""Two numbers: how many numbers differ, and how many were compared."""
+
+
+def different(traced: pd.Series | np.ndarray, expected: pd.Series | np.ndarray | float) -> Tally:
+    """Compare numbers."""
+    differs = np.abs(np.asarray(traced) - np.asarray(expected)) > 1e-9
+    return np.array([differs.sum(), differs.size])
 
 
 def flow_differences(
@@ -173,7 +178,7 @@ def flow_differences(
     flow: pd.DataFrame,
     sets: Iterable[tuple[str, str]],
     more: dict[str, float | pd.Series] | None = None,
-) -> int:
+) -> Tally:
     """Compare path statistics of kinds with flow over sets; `more` are on every path besides."""
     n = different(features["log_paths"], np.log1p(flow["live_paths"]))
     there = flow["live_paths"] > 0
@@ -195,7 +200,7 @@ def flow_differences(
 PATHS = ["log_paths", "path_mean", "path_std", "path_min", "path_max", "path_share"]
 
 
-def edge_cells(space: NB201 | TNB101Micro, n: int, random_state: int) -> dict[str, int]:
+def edge_cells(space: NB201 | TNB101Micro, n: int, random_state: int) -> dict[str, Tally]:
     """Differences of cells with operations on edges, as built and with a visible skip."""
     codes = space.prune(space.sample(n, random_state=random_state, valid_only=False))
     architectures = space.from_codes(codes)
@@ -220,9 +225,9 @@ def edge_cells(space: NB201 | TNB101Micro, n: int, random_state: int) -> dict[st
     return {"counts": counts, "paths": paths, "sets": set_differences(restricted, graf, operations)}
 
 
-def set_differences(features: pd.DataFrame, graf: pd.DataFrame, operations: list[str]) -> int:
+def set_differences(features: pd.DataFrame, graf: pd.DataFrame, operations: list[str]) -> Tally:
     """Compare what GRAF asks of sets of operations."""
-    n, names = 0, {KINDS[op]: op for op in operations}
+    n, names = np.zeros(2, int), {KINDS[op]: op for op in operations}
     columns = [name for name in features if name.startswith("min_path_len")]
     for label in (name.partition("[")[2][:-1] for name in columns):
         members = sorted((names[kind] for kind in label.split("+")), key=operations.index)
@@ -240,7 +245,7 @@ def set_differences(features: pd.DataFrame, graf: pd.DataFrame, operations: list
     return n
 
 
-def node_cells(n: int, random_state: int) -> dict[str, int]:
+def node_cells(n: int, random_state: int) -> dict[str, Tally]:
     """Differences of NAS-Bench-101 cells."""
     space = NB101()
     architectures = space.from_codes(space.sample(n, random_state=random_state))
@@ -255,7 +260,7 @@ def node_cells(n: int, random_state: int) -> dict[str, int]:
     ).fit_transform(graphs)
     batch = space.graph_batch(architectures)[""]
     leaving = (batch.edge_ops[:, batch.edges[:, 0] == 0] >= 0).sum(axis=1)
-    counts = 0
+    counts = np.zeros(2, int)
     for op in operations:
         projections = leaving if KINDS[op] == "pointwise-conv" else 0
         counts += different(
@@ -263,7 +268,7 @@ def node_cells(n: int, random_state: int) -> dict[str, int]:
         )
     sets = [(KINDS[op], op) for op in operations]
     paths = flow_differences(features, flow, sets, {"pointwise-conv": 1})
-    restricted, names = 0, {KINDS[op]: op for op in operations}
+    restricted, names = np.zeros(2, int), {KINDS[op]: op for op in operations}
     for column in (name for name in features if name.startswith("min_path_len")):
         kinds = column.partition("[")[2][:-1].split("+")
         if "pointwise-conv" not in kinds:  # a projection is on every path
@@ -276,7 +281,7 @@ def node_cells(n: int, random_state: int) -> dict[str, int]:
     return {"counts": counts, "paths": paths, "sets": restricted}
 
 
-def darts_cells(n: int, random_state: int) -> dict[str, int]:
+def darts_cells(n: int, random_state: int) -> dict[str, Tally]:
     """Differences of DARTS's normal cells; a separable convolution is two of each convolution."""
     space = DARTS()
     architectures = space.from_codes(space.sample(n, random_state=random_state))
@@ -317,7 +322,7 @@ SKELETONS = {  # of networks with one cell per stage: cells, and what lies aroun
 }
 
 
-def networks(space: NB201 | NB101, n: int, random_state: int) -> dict[str, int]:
+def networks(space: NB201 | NB101, n: int, random_state: int) -> dict[str, Tally]:
     """Differences of whole networks: counts, and statistics of paths, which add up cell by cell."""
     n_cells, skeleton = SKELETONS[space.name]
     codes = space.sample(n, random_state=random_state)
@@ -337,7 +342,7 @@ def networks(space: NB201 | NB101, n: int, random_state: int) -> dict[str, int]:
     blocks = 2 if space.name == "nb201" else 0  # each with two ways
     expected = n_cells * np.log(np.expm1(one["log_paths"])) + blocks * np.log(2)
     paths = different(np.log(np.expm1(whole["log_paths"])), expected)
-    counts = 0
+    counts = np.zeros(2, int)
     for name, around in skeleton.items():
         ours, cell = whole[f"op_count[{name}]"], one[f"op_count[{name}]"]
         counts += different(ours, n_cells * cell + around)
@@ -353,7 +358,7 @@ def networks(space: NB201 | NB101, n: int, random_state: int) -> dict[str, int]:
 # --- all of it ------------------------------------------------------------------------------------
 
 
-def comparisons(share: float, random_state: int) -> dict[str, tuple[int, dict[str, int]]]:
+def comparisons(share: float, random_state: int) -> dict[str, tuple[int, dict[str, Tally]]]:
     """Number of networks and of differences, by what is compared."""
     sizes = {
         "nb201 cells": (200, lambda n: edge_cells(NB201(), n, random_state)),
@@ -385,7 +390,8 @@ def main() -> None:
             flush=True,
         )
     for name, (n, found) in comparisons(options.share, options.random_state).items():
-        print(f"{n} {name}: differences {found}", flush=True)
+        said = ", ".join(f"{what} {a} of {b:,}" for what, (a, b) in found.items())
+        print(f"{n} {name}: differences {said}", flush=True)
 
 
 if __name__ == "__main__":
