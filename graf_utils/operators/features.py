@@ -21,7 +21,7 @@ from graf_utils.redundancy import distinct_columns
 
 __all__ = ["OperatorFeatures"]
 
-_MAX_GROUPS = 10  # 1,023 sets
+_MAX_GROUPS = 8  # 255 sets
 _CHUNK = 2**15  # nodes at a time: the intermediate arrays stay small
 
 
@@ -39,7 +39,7 @@ class OperatorFeatures(TransformerMixin, BaseEstimator):
         Groups of kinds, between which paths tell; by default `GROUPS`. Each kind is in one group at
         most, and is *transparent* if it is in none: a path goes through it, and it does not count.
         `min_path_len` and `max_path_len` have a column for each set of groups, so that columns
-        double with each group; at most ten.
+        double with each group; at most eight.
     max_set_size : int, optional
         Only sets of at most so many groups; by default all.
     numbers : sequence of str, optional
