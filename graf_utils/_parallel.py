@@ -3,7 +3,8 @@
 On Dask the calls go to the cluster by its own client, not through joblib's ``Parallel``. That one
 hangs when a task has killed its workers, ends when the only worker with a scattered array dies,
 computes in the calling process while the cluster has one worker, and makes a task of every tree
-of a forest (joblib 1.6, distributed 2026.8; `tests/test_scale_out.py`).
+of a forest (joblib 1.6, distributed 2026.8; `tests/test_scale_out.py`). A cluster that has given
+its workers up is asked for them again while the calls wait (`_kept`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import functools
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 import joblib
@@ -20,6 +22,11 @@ import numpy as np
 from joblib.parallel import get_active_backend
 
 __all__ = ["predict_in_order", "torch_alone", "torch_lock", "unordered"]
+
+_RAISE = object()
+_LOOK = 1.0  # seconds from one look at the workers of a cluster to the next
+_PATIENCE = 60.0  # seconds without any worker after which we say so
+_GIVE_UP = "1 h"  # after which a cluster gives up a worker that died; Dask's own are 15 s
 
 
 @functools.cache
@@ -84,6 +91,7 @@ def unordered(
     function: Callable[..., Any],
     calls: Iterable[tuple[Any, ...]],
     n_jobs: int | None = None,
+    killed: Any = _RAISE,
     **options: Any,
 ) -> Iterator[tuple[int, Any]]:
     """Call a function many times and hand over each result as it ends.
@@ -98,6 +106,10 @@ def unordered(
         The arguments of each call.
     n_jobs : int, optional
         As in joblib. On Dask it has no meaning: the cluster decides.
+    killed : object, optional
+        What is handed over for a call whose process died, by this call or by another one that was
+        under way in it; by default that is an error. Of joblib's processes, one that dies ends all
+        unfinished calls; on Dask, those that its worker had.
     **options
         Further options of ``joblib.Parallel``; not used on Dask.
 
@@ -112,9 +124,28 @@ def unordered(
         What a call raises ends the run.
     """
     backend, _ = get_active_backend()
+    calls = list(calls)
     if hasattr(backend, "client"):
-        yield from _on_dask(function, list(calls), backend)
+        yield from _on_dask(function, calls, backend, killed)
         return
+    left = set(range(len(calls)))
+    try:
+        for number, result in _by_joblib(function, calls, n_jobs, options):
+            left.remove(number)
+            yield number, result
+    except BrokenProcessPool:
+        if killed is _RAISE:
+            raise
+        yield from ((number, killed) for number in sorted(left))
+
+
+def _by_joblib(
+    function: Callable[..., Any],
+    calls: list[tuple[Any, ...]],
+    n_jobs: int | None,
+    options: dict[str, Any],
+) -> Iterator[tuple[int, Any]]:
+    """Make the calls by ``joblib.Parallel``."""
     try:
         parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered", **options)
     except ValueError:  # the backend does not support generators
@@ -129,10 +160,10 @@ def _numbered(function: Callable[..., Any], number: int, call: tuple[Any, ...]) 
 
 
 def _on_dask(
-    function: Callable[..., Any], calls: list[tuple[Any, ...]], backend: Any
+    function: Callable[..., Any], calls: list[tuple[Any, ...]], backend: Any, killed: Any
 ) -> Iterator[tuple[int, Any]]:
     """Make the calls on the cluster of joblib's current backend."""
-    from distributed import as_completed
+    from distributed import KilledWorker, as_completed
 
     client = backend.client
     if not calls:
@@ -145,10 +176,59 @@ def _on_dask(
         numbers = {future.key: number for number, future in enumerate(futures)}
         del futures  # else what a dead worker had finished, and we have read, is made again
     try:
-        for future in waiting:
-            yield numbers[future.key], future.result()
+        with _kept(client):
+            for future in waiting:
+                try:
+                    result = future.result()
+                except KilledWorker:
+                    if killed is _RAISE:
+                        raise
+                    result = killed
+                yield numbers[future.key], result
     finally:
         client.cancel(list(waiting.futures))  # what an error left
+        waiting.clear()
+
+
+@contextlib.contextmanager
+def _kept(client: Any) -> Iterator[None]:
+    """Meanwhile, keep the cluster from giving up workers that died, and say if there are none.
+
+    A worker that dies is started again by its nanny. But a cluster that was made from Python looks
+    some time after each death whether the worker is there. If it is not, since the machine is slow
+    or the worker has died a second time, the cluster closes the nanny, with a worker that may be
+    at work again, and never asks for another one. After the last worker, every call would wait for
+    ever (distributed 2026.8, ``SpecCluster._update_worker_status``).
+    """
+    import dask
+
+    over = threading.Event()
+    watch = threading.Thread(target=_watch, args=(client, over), daemon=True)
+    watch.start()
+    try:
+        with dask.config.set({"distributed.deploy.lost-worker-timeout": _GIVE_UP}):
+            yield
+    finally:
+        over.set()
+        watch.join()
+
+
+def _watch(client: Any, over: threading.Event) -> None:
+    """Until it is over, ask again for workers that a cluster gave up, and say if there are none."""
+    alone = 0.0
+    while not over.wait(_LOOK):
+        wanted = getattr(client.cluster, "worker_spec", {})
+        if len(wanted) > len(getattr(client.cluster, "workers", wanted)):
+            client.cluster.scale(len(wanted))
+        alone = 0.0 if client.scheduler_info()["workers"] else alone + _LOOK
+        if _PATIENCE <= alone < _PATIENCE + _LOOK:
+            address = client.scheduler.address
+            warnings.warn(
+                f"The Dask cluster at {address} has had no worker for {_PATIENCE:.0f} s, and the "
+                f"calls wait for one. Start one (dask worker {address}) or ask the cluster for "
+                "some (cluster.scale(2)), and they go on; or interrupt.",
+                stacklevel=2,
+            )
 
 
 def _placed(calls: list[tuple[Any, ...]], client: Any) -> list[list[Any]]:

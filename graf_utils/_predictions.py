@@ -26,8 +26,8 @@ OF_INTERVALS = ("coverage", "width")
 LARGEST = 2 * 2**30
 """Bytes that a frame of predictions may take."""
 
-_BYTES = 200
-"""Bytes of one row of such a frame, with names of usual length."""
+_BYTES = 400
+"""Bytes of one row of such a frame, with names of usual length (pandas 2 keeps them as objects)."""
 
 
 class Heard:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from graf_utils import _checks
 
-__all__ = ["Draw", "Sides", "draw", "given"]
+__all__ = ["Draw", "Sides", "check_elsewhere", "draw", "elsewhere", "given"]
 
 Sides = tuple[NDArray[np.integer], NDArray[np.integer]]
 """Rows to train on and rows to test on."""
@@ -88,6 +88,79 @@ def draw(
     """
     what = f"splits({n_rows}, {size}, {seed})"
     return size, seed, _read(what, split(n_rows, size, seed), n_rows, groups)
+
+
+def check_elsewhere(space: Any, test_space: Any, splits: Any, twins: Any) -> None:
+    """Refuse to test in another table of another space, or beside what says something else.
+
+    Parameters
+    ----------
+    space, test_space : SearchSpace
+        Of the two tables.
+    splits, twins : object
+        Arguments of `evaluate` that must be left out.
+
+    Raises
+    ------
+    ValueError
+        One of them is there, or the spaces differ.
+    """
+    if splits is not None or twins is not None:
+        raise ValueError(
+            "test_table says what is tested on: all of it. Leave out splits and twins, or leave "
+            "out test_table."
+        )
+    if test_space != space:
+        raise ValueError(
+            f"test_table is of the space {test_space.name!r}, and table of {space.name!r}; a "
+            "predictor reads one. Pass two tables of one space."
+        )
+
+
+def elsewhere(
+    draws: list[Draw],
+    split: Callable[..., Sides],
+    codes: NDArray[np.integer],
+    test_codes: NDArray[np.integer],
+    groups: NDArray[np.integer] | None,
+) -> list[Draw]:
+    """Train as the draws say, and test on the rows of another table.
+
+    Parameters
+    ----------
+    draws : list of (train size, data seed, None)
+    split : callable
+        ``(n_rows, groups, train_size, data_seed) -> (train_rows, test_rows)``: the protocol.
+    codes, test_codes : ndarray of shape (n_rows, code_length)
+        Architectures of the table, and of the other one.
+    groups : ndarray of shape (n_rows,), optional
+        Rows of the table that are drawn together.
+
+    Returns
+    -------
+    list of (int, int, pair)
+        With the rows to train on, and those of the other table, numbered behind those of the
+        first, that hold none of the same architectures.
+
+    Raises
+    ------
+    ValueError
+        A train set leaves fewer than two rows of the other table.
+    """
+    n = len(codes)
+    names = np.unique(np.concatenate([codes, test_codes]), axis=0, return_inverse=True)[1].ravel()
+    rows = np.arange(n, len(names), dtype=np.min_scalar_type(len(names)))
+    told: list[Draw] = []
+    for size, seed, _ in draws:
+        train = split(n, groups, size, seed)[0]
+        test = rows[~np.isin(names[n:], names[train])]
+        if len(test) < 2:
+            raise ValueError(
+                f"test_table has {len(test)} networks beside the {size} of the train set, and two "
+                "are needed. Lower train_sizes, or pass a table with other networks."
+            )
+        told.append((size, seed, (train.astype(rows.dtype), test)))
+    return told
 
 
 def _read(what: str, pair: Any, n_rows: int, groups: NDArray[np.integer] | None) -> Sides:

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import html
 import json
-import math
-import numbers
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -20,7 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from graf_utils import _checks, _files
-from graf_utils._statistics import NORMAL_95
+from graf_utils._claim_figures import (
+    check_widths,
+    figures_of,
+    is_bool,
+    margins_of,
+    misses,
+    ndim_of,
+    shown,
+)
 
 __all__ = [
     "KINDS",
@@ -209,7 +215,7 @@ def check(
     else:
         raise ValueError(f"claim {id!r}: nothing to compare. Pass ours, holds, or the reason.")
     verdict = _verdict(id, parts, decisive) if parts else UNTESTED
-    figures = _shown(id, "paper", paper, digits), _shown(id, "ours", ours, digits)
+    figures = shown(id, "paper", paper, digits), shown(id, "ours", ours, digits)
     return Claim(id, claim, where, *figures, margin, verdict, missed, reason, kind, link)
 
 
@@ -229,14 +235,14 @@ def _compare_figures(
     id: str, paper: Any, ours: Any, widths: tuple, digits: int
 ) -> tuple[dict[Any, bool], str, str]:
     """Which figures are met, within which tolerance, and by how much the others miss."""
-    published, computed = _figures(id, paper, ours)
-    _check_widths(id, published, *widths[:2])
-    margins, text = _margins(id, list(published), *widths)
+    published, computed = figures_of(id, paper, ours)
+    check_widths(id, published, *widths[:2])
+    margins, text = margins_of(id, list(published), *widths)
     parts = {
         name: abs(computed[name] - figure) <= margins[name] + _BINARY  # NaN misses
         for name, figure in published.items()
     }
-    return parts, text, _misses(published, computed, parts, digits)
+    return parts, text, misses(published, computed, parts, digits)
 
 
 def _check_texts(**texts: Any) -> None:
@@ -314,7 +320,7 @@ def _booleans(id: str, holds: Any) -> dict[Any, bool]:
             f"claim {id!r}: holds is a set, which keeps equal values once. Pass a list or a "
             "mapping."
         )
-    elif isinstance(holds, Iterable) and not isinstance(holds, str) and _ndim(holds) != 0:
+    elif isinstance(holds, Iterable) and not isinstance(holds, str) and ndim_of(holds) != 0:
         values = list(holds.ravel() if hasattr(holds, "ravel") else holds)
         parts, expected = dict(enumerate(values, start=1)), len(values)
     else:
@@ -324,7 +330,7 @@ def _booleans(id: str, holds: Any) -> dict[Any, bool]:
     if len(parts) < expected:
         raise ValueError(f"claim {id!r}: parts of holds share a name. Give each its own.")
     for name, value in parts.items():
-        if not _is_bool(value):
+        if not is_bool(value):
             place = f" of part {name!r}" if name != "" else ""
             raise ValueError(
                 f"claim {id!r}: holds={value!r}{place} is not True or False. Compare, such as "
@@ -332,124 +338,6 @@ def _booleans(id: str, holds: Any) -> dict[Any, bool]:
                 "and give the reason."
             )
     return {name: bool(value) for name, value in parts.items()}
-
-
-def _ndim(values: Any) -> int | None:
-    return getattr(values, "ndim", None)
-
-
-def _is_bool(value: Any) -> bool:
-    """Python's booleans and numpy's, also an array of no dimension."""
-    return isinstance(value, bool) or (
-        str(getattr(value, "dtype", "")) == "bool" and _ndim(value) == 0
-    )
-
-
-def _figures(id: str, paper: Any, ours: Any) -> tuple[dict[Any, float], dict[Any, float]]:
-    """The paper's figures and ours under the same names; NaN where we have none."""
-    if paper is None:
-        raise ValueError(
-            f"claim {id!r}: figures are compared within a tolerance. Pass paper and tolerance, "
-            "or holds."
-        )
-    published, computed = _numbers(id, "paper", paper), _numbers(id, "ours", ours)
-    if not published:
-        raise ValueError(f"claim {id!r}: paper has no figure. Pass at least one.")
-    if not set(computed) <= set(published):
-        extra = sorted(map(str, set(computed) - set(published)))
-        raise ValueError(
-            f"claim {id!r}: ours names {extra}, which paper does not. Use the same names."
-        )
-    unknown = [name for name, figure in published.items() if not math.isfinite(figure)]
-    if unknown:
-        raise ValueError(
-            f"claim {id!r}: paper has no finite figure for {unknown}. Leave out what the source "
-            "does not say."
-        )
-    return published, {name: computed.get(name, math.nan) for name in published}
-
-
-def _numbers(id: str, argument: str, values: Any) -> dict[Any, float]:
-    """One number, or a mapping of numbers, by name."""
-    named = isinstance(values, Mapping) or (hasattr(values, "items") and _ndim(values) == 1)
-    figures: dict[Any, float] = {}
-    for name, value in list(values.items()) if named else [("", values)]:
-        if name in figures:
-            raise ValueError(f"claim {id!r}: {argument} has two figures {name!r}. Name them apart.")
-        try:
-            if isinstance(value, str) or _is_bool(value):
-                raise TypeError
-            figures[name] = float(value)
-        except (TypeError, ValueError, OverflowError):
-            raise ValueError(
-                f"claim {id!r}: {argument}={value!r:.80} is not a number. Pass a number or a "
-                "mapping of name to number; for a statement in words, pass holds."
-            ) from None
-    return figures
-
-
-def _margins(
-    id: str, names: list[Any], tolerance: Any, precision: Any, standard_error: Any
-) -> tuple[dict[Any, float], str]:
-    """How far each figure may be off, and how the box says so."""
-    derived = precision is not None or standard_error is not None
-    if derived == (tolerance is not None):
-        raise ValueError(
-            f"claim {id!r}: figures are compared within a tolerance. Pass tolerance, or precision "
-            "and standard_error, from which it is made; not both."
-        )
-    if not derived:
-        margin = _width(id, "tolerance", tolerance)
-        return dict.fromkeys(names, margin), f"± {margin:g}"
-    rounding = 0.0 if precision is None else _width(id, "precision", precision) / 2
-    is_named = isinstance(standard_error, Mapping) or hasattr(standard_error, "items")
-    by_name = dict(standard_error.items()) if is_named else None
-    if by_name is not None and set(by_name) != set(names):
-        raise ValueError(
-            f"claim {id!r}: standard_error names {list(by_name)}, paper {names}. Use the same."
-        )
-    margins = {}
-    for name in names:
-        error = standard_error if by_name is None else by_name[name]
-        spread = 0.0 if error is None else NORMAL_95 * _width(id, "standard_error", error)
-        margins[name] = rounding + spread
-    low, high = min(margins.values()), max(margins.values())
-    text = f"± {low:.2g}" + (f" to {high:.2g}" if high > low else "")
-    sources = ["precision of the source"] * (precision is not None)
-    sources += ["1.96 standard errors"] * (standard_error is not None)
-    return margins, f"{text} ({' + '.join(sources)})"
-
-
-def _check_widths(id: str, published: dict[Any, float], tolerance: Any, precision: Any) -> None:
-    """Refuse what is chosen so wide that 0, and twice a figure, would be met for every one."""
-    largest = max(map(abs, published.values())) or 1.0
-    for argument, value, part in (("tolerance", tolerance, 1), ("precision", precision, 2)):
-        if value is not None and _width(id, argument, value) / part >= largest:
-            raise ValueError(
-                f"claim {id!r}: {argument}={value!r} is too wide for figures of at most "
-                f"{largest:g}: each would be met by 0 and by twice itself, so the claim could "
-                f"hardly fail. Pass less than {part * largest:g}, or compare in words with holds."
-            )
-
-
-def _width(id: str, argument: str, value: Any) -> float:
-    number = isinstance(value, numbers.Real) and not _is_bool(value)
-    if not number or not math.isfinite(value) or value < 0:
-        raise ValueError(
-            f"claim {id!r}: {argument}={value!r} must be a finite number, 0 or larger. (One seed "
-            "has no spread: give more seeds, or a tolerance with its reason.)"
-        )
-    return float(value)
-
-
-def _misses(published: dict, computed: dict, parts: dict[Any, bool], digits: int) -> str:
-    """Which figures miss, and by how much."""
-    texts = []
-    for name in (name for name, met in parts.items() if not met):
-        gap = abs(computed[name] - published[name])
-        by = f"by {gap:.{digits}f}" if math.isfinite(gap) else "no figure"
-        texts.append(f"{name} {by}".strip())
-    return "; ".join(texts)
 
 
 class Ledger:
@@ -600,27 +488,3 @@ def _read_file(file: Path) -> list[dict[str, str]]:
 
 def _remedy(folder: Any) -> str:
     return f"Remove the folder {folder} and build the book again: every chapter then runs anew."
-
-
-def _shown(id: str, argument: str, value: Any, digits: int) -> str:
-    """Write figures for the box; an error that names what is no figure and no text."""
-    try:
-        return _show(value, digits)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"claim {id!r}: {argument}={value!r:.80} cannot be shown. Pass a number, a text, or a "
-            "mapping of name to these."
-        ) from None
-
-
-def _show(value: Any, digits: int) -> str:
-    """Figures as text, by name if they have names (semicolons, for a name may have commas)."""
-    if value is None:
-        return ""
-    if isinstance(value, Mapping) or (hasattr(value, "items") and _ndim(value) == 1):
-        return "; ".join(f"{name}: {_show(v, digits)}" for name, v in value.items())
-    if isinstance(value, str) or _is_bool(value):
-        return str(value)
-    if isinstance(value, numbers.Integral):
-        return f"{int(value):,}"
-    return f"{float(value):,.{digits}f}"

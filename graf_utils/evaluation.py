@@ -26,14 +26,14 @@ from graf_utils import __version__, _checks
 from graf_utils._fits import Job, Plan, run_all
 from graf_utils._parallel import predict_in_order
 from graf_utils._predictions import OF_INTERVALS, Heard, intervals, refuse_large, tidy
-from graf_utils._splits import Draw, draw, given
+from graf_utils._splits import Draw, check_elsewhere, draw, elsewhere, given
 from graf_utils._statistics import NORMAL_95
 from graf_utils.encodings import apply_encoding
 from graf_utils.metrics import Metric, make_metrics, measure
 from graf_utils.predictors import make_predictor
 from graf_utils.table import Table, check_table
 
-__all__ = ["DATA_SEEDS", "FIT", "SETTING", "TRAIN_SIZES", "evaluate", "summarise"]
+__all__ = ["DATA_SEEDS", "FIT", "SETTING", "TRAIN_SIZES", "evaluate", "setting_of", "summarise"]
 
 TRAIN_SIZES = (32, 128, 1024)
 """Numbers of training networks of the paper."""
@@ -50,8 +50,8 @@ FIT = (*SETTING, "data_seed")
 _UNSEEN = "_unseen"
 """Ends the names of numbers on test networks without a twin in the train set."""
 
-_TEST_TARGET = "test_target"
-"""Column that stands after `FIT` where another target is judged than was learned."""
+_ELSEWHERE = ("test_target", "test_table")
+"""Columns that stand after `FIT` where another target or table is judged than was learned."""
 
 
 def evaluate(
@@ -68,6 +68,7 @@ def evaluate(
     twins: Any = None,
     splits: Any = None,
     test_target: str | None = None,
+    test_table: Table | None = None,
     interval: float | None = None,
     return_predictions: bool = False,
     cache: str | os.PathLike[str] | None = None,
@@ -125,6 +126,11 @@ def evaluate(
     test_target : str, optional
         Another column of ``table.targets``: predictors learn each of `targets`, and are judged on
         the test networks by this one. Adds a column ``test_target``.
+    test_table : Table, optional
+        Another table of the same space: predictors learn on train sets of `table`, and are judged
+        on all networks of this one that are not in the train set, by its own target of the same
+        name (or `test_target`). Encodings are names or functions then, and make the same columns of
+        both. Adds a column ``test_table``, its name; not together with `splits` or `twins`.
     interval : float, optional
         Share of the networks that an interval should hold, such as 0.8. Adds ``coverage``, the
         share of the test networks whose target lies inside, and ``width``, the median width in
@@ -154,8 +160,9 @@ def evaluate(
         constant has tau 0; where the target is constant on the test networks, tau is NaN.
     predictions : DataFrame
         Only with ``return_predictions=True``, as the second of a pair. One row per fit and test
-        network: the columns that tell fits apart (`FIT`), ``row`` in the table, ``predicted``,
-        ``true``, and with `interval` its ends ``low`` and ``high``.
+        network: the columns that tell fits apart (`FIT`), ``row`` in the table (those of
+        `test_table` are numbered behind its rows), ``predicted``, ``true``, and with `interval` its
+        ends ``low`` and ``high``.
 
     Raises
     ------
@@ -163,30 +170,47 @@ def evaluate(
         An unknown name, a train size outside 1 .. n - 2, an encoding whose rows do not fit the
         table or are not finite, an architecture in several rows or with several labels, a split
         with a side that is empty or holds something else than rows, or with a row on both sides, an
-        interval that no predictor has, predictions of more than 2 GiB; the message names it.
+        interval that no predictor has, a test table of another space, predictions of more than 2
+        GiB; the message names it.
         Nothing is fitted then. Also: what a predictor or a metric of yours returned.
     """
     groups, classes = _groups(table, duplicates, twins)
-    draws = _draws(splits, len(table), groups, train_sizes, data_seeds)
-    ys = {name: table.target(name) for name in _checks.names("targets", targets)}
-    judged = ys if test_target is None else dict.fromkeys(ys, table.target(test_target))
+    tables = [table, *_other(table, test_table, duplicates, splits, twins)]
+    draws = _draws(splits, tables, groups, train_sizes, data_seeds)
+    ys, judged = _learned_and_judged(tables, targets, test_target)
     models = {name: make_predictor(m) for name, m in _checks.named("predictors", predictors)}
     spans = intervals(models, interval)
     functions = make_metrics(metrics)
     ranges = _ranges(functions, classes is not None, interval is not None)
-    matrices = {name: _encoded(table, name, x) for name, x in _checks.named("encodings", encodings)}
+    matrices = {n: _encoded(tables, n, x) for n, x in _checks.named("encodings", encodings)}
     plan = Plan(draws, ys, judged, matrices, models, spans, functions, groups, classes)
-    if return_predictions:
-        refuse_large(plan.n_tested)
+    refuse_large(plan.n_tested if return_predictions else 0)
     protocol = [__version__, _split, _scores, np, scipy, sklearn, groups, classes]
     rows, jobs = plan.jobs(cache, protocol, ranges, FIT[2:], returns=return_predictions)
     said: dict[int, Any] = {}
     for row_number, (scores, said[row_number]) in run_all(_run, jobs, n_jobs, len(rows), progress):
         rows[row_number] |= scores
-    named = {"table": table.name, "source": table.source, _TEST_TARGET: test_target}
-    columns = [*FIT, *([] if test_target is None else [_TEST_TARGET])]
+    named = _named(tables, test_target)
+    columns = [*FIT, *(name for name in _ELSEWHERE if named[name] is not None)]
     results = pd.DataFrame([named | row for row in rows], columns=[*columns, *ranges])
     return (results, tidy(results[columns], said)) if return_predictions else results
+
+
+def setting_of(results: pd.DataFrame) -> list[str]:
+    """Return the columns that say what was fitted and judged; only data seeds may be averaged.
+
+    Parameters
+    ----------
+    results : DataFrame
+        From `evaluate`, or several such frames in one.
+
+    Returns
+    -------
+    list of str
+        `SETTING`, and ``test_target`` and ``test_table`` where some fits are judged by another
+        target, or in another table, than they learn.
+    """
+    return [*SETTING, *(name for name in _ELSEWHERE if name in results)]
 
 
 def summarise(
@@ -199,7 +223,7 @@ def summarise(
     results : DataFrame
         From `evaluate`.
     by : str or sequence of str
-        Columns to group by; by default all that name a setting.
+        Columns to group by; by default all that name a setting (`setting_of`).
     metric : str
         A column of numbers, such as ``"ndcg"`` or ``"kendall_tau_unseen"``.
 
@@ -217,11 +241,10 @@ def summarise(
         has two rows for one data seed, so that different things go by one name.
     """
     _checks.numeric_columns("results", results, ["cpu_seconds"])
-    _checks.choice("metric", metric, results.columns)
-    _checks.numeric_columns("results", results, [metric])
+    _checks.choice("metric", metric, list(results.select_dtypes("number")))
     if isinstance(by, Iterable) and not isinstance(by, str):
         by = list(by)
-    columns = list(SETTING) if by == [] else _checks.names("by", by)
+    columns = setting_of(results) if by == [] else _checks.names("by", by)
     for column in columns:
         _checks.choice("by", column, list(results.columns))
     if by == []:
@@ -264,9 +287,10 @@ def _groups(
 
 
 def _draws(
-    splits: Any, n_rows: int, groups: NDArray[np.intp] | None, train_sizes: Any, data_seeds: Any
+    splits: Any, tables: list[Table], groups: Any, train_sizes: Any, data_seeds: Any
 ) -> list[Draw]:
     """Train size, data seed and, if the reader says them, rows of each split."""
+    n_rows = len(tables[0])
     if splits is not None and not callable(splits):
         if train_sizes is not TRAIN_SIZES or data_seeds is not DATA_SEEDS:
             raise ValueError(
@@ -279,7 +303,9 @@ def _draws(
     sizes = _checks.whole_numbers("train_sizes", train_sizes, 1, n_train, "networks in the table")
     seeds = _checks.whole_numbers("data_seeds", data_seeds, 0, 2**32 - 1, "seeds")
     if splits is None:
-        return [(size, seed, None) for size, seed in product(sizes, seeds)]
+        draws: list[Draw] = [(size, seed, None) for size, seed in product(sizes, seeds)]
+        codes = [table.codes for table in tables]
+        return draws if len(tables) == 1 else elsewhere(draws, _split, *codes, groups)
     return [draw(splits, n_rows, size, seed, groups) for size, seed in product(sizes, seeds)]
 
 
@@ -291,20 +317,58 @@ def _ranges(
     scores = [name + end for name in metrics for end in ends]
     counts = ["n_test", *(["n_unseen"] if with_twins else []), "n_features", "cpu_seconds"]
     counts += OF_INTERVALS if with_interval else []
-    columns = [*FIT, _TEST_TARGET, *scores, *counts]
+    columns = [*FIT, *_ELSEWHERE, *scores, *counts]
     _checks.names("the metrics beside the other columns of the results", columns)
     return dict.fromkeys(scores, (-math.inf, math.inf)) | dict.fromkeys(counts, (0, math.inf))
 
 
-def _encoded(table: Table, name: str, encoding: Any) -> NDArray[np.float64]:
-    """The matrix of an encoding: by name, a function of the table, or the numbers themselves."""
+def _other(
+    table: Table, test_table: Table | None, duplicates: str, splits: Any, twins: Any
+) -> list[Table]:
+    """The test table, which must fit, and which no other argument may contradict; or none."""
+    if test_table is None:
+        return []
+    _groups(test_table, duplicates, None)
+    check_elsewhere(table.space, test_table.space, splits, twins)
+    return [test_table]
+
+
+def _named(tables: list[Table], test_target: str | None) -> dict[str, str | None]:
+    """Columns of the results that have one value."""
+    one = {"table": tables[0].name, "source": tables[0].source, "test_target": test_target}
+    return one | {"test_table": tables[1].name if len(tables) > 1 else None}
+
+
+def _learned_and_judged(
+    tables: list[Table], targets: Any, test_target: str | None
+) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
+    """By target, the values to learn and those to judge by; the same object if they are equal."""
+    names = _checks.names("targets", targets)
+    ys = {name: tables[0].target(name) for name in names}
+    if len(tables) > 1:
+        behind = [tables[1].target(test_target or name) for name in names]
+        ys = {n: np.concatenate([ys[n], b]) for n, b in zip(names, behind, strict=True)}
+    elif test_target is not None:
+        return ys, dict.fromkeys(ys, tables[0].target(test_target))
+    return ys, ys
+
+
+def _encoded(tables: list[Table], name: str, encoding: Any) -> NDArray[np.float64]:
+    """The matrix of an encoding: by name, a function of a table, or the numbers themselves."""
     if hasattr(encoding, "fit_transform") and not callable(encoding):
         raise ValueError(
             f"encoding {name!r} is a transformer, {type(encoding).__name__}; pass a function of "
             "the table that uses it, such as lambda table: transformer.fit_transform(table)."
         )
-    columns = apply_encoding(table, encoding)
-    return _checks.matrix(f"encoding {name!r}", columns, len(table))
+    if len(tables) > 1 and not isinstance(encoding, str) and not callable(encoding):
+        raise ValueError(
+            f"encoding {name!r} is {type(encoding).__name__}; with test_table it must be a name or "
+            "a function of a table, which is asked for the columns of each."
+        )
+    what, parts = f"encoding {name!r}", [apply_encoding(table, encoding) for table in tables]
+    blocks = [_checks.matrix(what, *both) for both in zip(parts, map(len, tables), strict=True)]
+    _checks.same_columns(what, parts)
+    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
 
 # --- one fit ----------------------------------------------------------------------------------

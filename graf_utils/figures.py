@@ -118,8 +118,7 @@ def check_table(figures: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
     _checks.numeric_columns("figures", figures, ["value", "half_width", "train_size", "n_splits"])
     measures = [name for name in MEASURES if name in results] or list(MEASURES)[:1]
     _checks.numeric_columns("results", results, [*measures, "train_size", "data_seed"])
-    for column in (*_COLUMNS, "kind"):
-        _checks.choice("figures must have the column", column, list(figures.columns))
+    _checks.has_columns("figures", figures, (*_COLUMNS, "kind"))
     groups = _fits(results)
     rows = [_checked(figure, groups) for figure in figures.to_dict("records")]
     names = ["ours", "n", "difference", "standard_error", "tolerance", "verdict", "reason"]
@@ -139,6 +138,19 @@ def _fits(results: pd.DataFrame) -> dict[tuple[Any, ...], pd.DataFrame]:
 
 def _settings_of(results: pd.DataFrame) -> dict[tuple[Any, ...], pd.DataFrame]:
     """The rows of each setting, in the order of the data seeds."""
+    if "test_target" in results:
+        learned = results["target"]
+        if (results["test_target"].fillna(learned) != learned).any():
+            raise ValueError(
+                "results has fits that are judged by another target than they learn, of which no "
+                "published figure is. Leave them out: results[results['test_target'].isna() | "
+                "(results['test_target'] == results['target'])]."
+            )
+    if "test_table" in results and results["test_table"].notna().any():
+        raise ValueError(
+            "results has fits that are judged in another table than they learn, of which no "
+            "published figure is. Leave them out: results[results['test_table'].isna()]."
+        )
     marked = results.assign(parts=results["encoding"].map(parts_of))
     keys = [*_SETTING, "parts"]
     twice = marked.duplicated([*keys, *(["n_test"] if "n_test" in marked else []), "data_seed"])

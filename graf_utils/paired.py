@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from graf_utils import _checks
-from graf_utils.evaluation import FIT, SETTING
+from graf_utils.evaluation import FIT, SETTING, setting_of
 
 __all__ = ["FAILED", "KEPT", "common_seeds", "holm", "paired_differences", "verdicts"]
 
@@ -61,14 +61,14 @@ def common_seeds(
     ['graf', 'one-hot']
     """
     _checks.choice("along", along, SETTING)
-    for column in FIT:
-        _checks.choice("a column of the fit", column, list(results))
+    _checks.has_columns("results", results, FIT)
     (at_least,) = _checks.whole_numbers("at_least", at_least, 1, 10**6, "data seeds")
     names = list(dict.fromkeys(results[along] if values is None else _checks.names(along, values)))
     rows = results[results[along].isin(names)]
-    of_seed = rows.groupby([c for c in FIT if c != along], dropna=False)[along]
+    keys = [c for c in setting_of(results) if c != along]
+    of_seed = rows.groupby([*keys, "data_seed"], dropna=False)[along]
     rows = rows[of_seed.transform("nunique") == len(names)]
-    of_setting = rows.groupby([c for c in SETTING if c != along], dropna=False)["data_seed"]
+    of_setting = rows.groupby(keys, dropna=False)["data_seed"]
     return rows[of_setting.transform("nunique") >= at_least]
 
 
@@ -85,7 +85,8 @@ def paired_differences(
     ----------
     results : DataFrame
         From `graf_utils.evaluation.evaluate`. Rows of equal table, source, target, predictor, train
-        size and data seed are compared, where `along` is the encoding.
+        size, data seed and, where they have some, test target and test table are compared, where
+        `along` is the encoding.
     baseline : str
         The value of `along` that the others are compared with.
     along : str
@@ -124,14 +125,14 @@ def paired_differences(
     """
     _checks.numeric_columns("results", results, [metric, "train_size", "data_seed"])
     _checks.choice("along", along, SETTING)
-    for column in SETTING:
-        _checks.choice("a column of the setting", column, list(results))
+    _checks.has_columns("results", results, SETTING)
     _checks.choice("baseline", baseline, results[along].unique())
-    _checks.not_pooled(results, list(SETTING))
+    columns = setting_of(results)
+    _checks.not_pooled(results, columns)
     pairs = _pairs(results, baseline, along, metric)
-    settings = pairs.groupby(list(SETTING), sort=False, dropna=False)["difference"]
+    settings = pairs.groupby(columns, sort=False, dropna=False)["difference"]
     rows = [
-        dict(zip(SETTING, setting, strict=True)) | _tested(setting, values.dropna().to_numpy())
+        dict(zip(columns, setting, strict=True)) | _tested(setting, values.dropna().to_numpy())
         for setting, values in settings
     ]
     differences = pd.DataFrame(rows)
@@ -140,7 +141,7 @@ def paired_differences(
 
 def _pairs(results: pd.DataFrame, baseline: str, along: str, metric: str) -> pd.DataFrame:
     """The rows that are no baseline, each with its difference to the baseline's."""
-    keys = [column for column in FIT if column != along]
+    keys = [column for column in (*setting_of(results), "data_seed") if column != along]
     is_baseline = results[along] == baseline
     others = results[~is_baseline]
     if others.empty:

@@ -158,8 +158,8 @@ def _check_rows(rows: pd.DataFrame, keys: list[str]) -> None:
     missing = [key for key in keys if key not in rows]
     if missing or not keys:
         raise ValueError(
-            f"keys={keys}: {missing or 'none'} of them are columns of the rows; name some of "
-            f"{list(rows)}."
+            f"keys={keys}: there must be one at least, and {missing} are no columns of the rows; "
+            f"name some of {list(rows)}."
         )
     if RUN in rows or rows.empty:
         raise ValueError(

@@ -132,7 +132,9 @@ class Table:
         """Read targets or proxies as a frame of numbers with one row per architecture."""
         frame = self._in_rows(what, values, index)
         wrong = None
-        if len(frame) != len(self):
+        if not frame.shape[1]:
+            wrong = f"{what} has no column. Pass a mapping of name to values, one per architecture."
+        elif len(frame) != len(self):
             wrong = (
                 f"{what} has {len(frame)} rows for {len(self)} architectures; row i must describe "
                 "architecture i."

@@ -1,6 +1,7 @@
 """Bad input: each case of a test's table BAD must give a `ValueError` that teaches.
 
-`python tests/bad_input.py` prints every case with the message it gets.
+`python tests/bad_input.py` prints every case with the message it gets. Whether what a message says
+to do works is tried in `test_remedies.py`, which prints its table in the same way.
 """
 
 from __future__ import annotations

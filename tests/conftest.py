@@ -7,7 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# seconds are measured in benchmarks/: on a busy machine an example may take any time
+hypothesis.settings.register_profile("graf-book", deadline=None)
+hypothesis.settings.load_profile("graf-book")
 
 MARKERS = {
     "paper": {"paper", "paper_dir", "golden_dir"},
@@ -75,6 +80,16 @@ def wheel(tmp_path_factory):
     assert done.returncode == 0, done.stderr
     (path,) = folder.glob("*.whl")
     return path
+
+
+def pytest_sessionstart():
+    """With GRAF_TESTED_WHEEL (tests/versions.py), the package must be that environment's."""
+    environment = os.environ.get("GRAF_TESTED_WHEEL")
+    if environment:
+        import graf_utils
+
+        if Path(environment) not in Path(graf_utils.__file__).parents:
+            pytest.exit(f"graf_utils is {graf_utils.__file__}, not in {environment}", returncode=3)
 
 
 def _fixtures_of(item):

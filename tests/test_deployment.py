@@ -25,8 +25,9 @@ from sklearn.gaussian_process.kernels import RBF
 from sklearn.linear_model import BayesianRidge
 from sklearn.neural_network import MLPRegressor
 
-from graf_utils import NB201, Table, deployment, encode, evaluate, load_table
+from graf_utils import NB201, Table, encode, evaluate, load_table
 from graf_utils.deployment import fit_predictor, load_predictor
+from graf_utils.deployment._refit import probes_of
 from graf_utils.predictors import PREDICTORS, make_predictor
 from graf_utils.spaces import CellSpace, get_space
 
@@ -236,13 +237,13 @@ def test_a_mismatch_is_an_error(saved, path, changes, message):
 
 
 def test_a_minor_version_that_changes_nothing_is_none(saved, path):
-    major = deployment.sys.modules["sklearn"].__version__.split(".")[0]
+    major = sys.modules["sklearn"].__version__.split(".")[0]
     rewritten(saved, path, versions=lambda old: old | {"scikit-learn": f"{major}.0.1"})
     load_predictor(path, predictor=BayesianRidge())
 
 
 def test_other_numbers_are_said_with_versions_and_the_remedy_works(saved, path, table):
-    major = deployment.sys.modules["sklearn"].__version__.split(".")[0]
+    major = sys.modules["sklearn"].__version__.split(".")[0]
     rewritten(saved, path, versions=lambda old: old | {"scikit-learn": f"{major}.0.1"})
     with np.load(path) as file:
         arrays = {name: file[name] for name in file.files}
@@ -427,7 +428,7 @@ def test_a_failed_write_leaves_the_old_file(saved, path, train, monkeypatch):
 
 
 def test_the_sample_that_is_compared_holds_new_networks(train):
-    probes = deployment._probes(train)
+    probes = probes_of(train)
     known = set(map(tuple, train.codes.tolist()))
     assert sum(tuple(code) not in known for code in probes.codes.tolist()) >= 8
     assert NB201().is_valid(probes.codes).all()

@@ -449,7 +449,7 @@ def test_summarise_another_metric(table):
         summarise(results, metric="spearmann")
     with pytest.raises(ValueError, match="metric='kendall_tau' is unknown"):
         summarise(results)
-    with pytest.raises(ValueError, match="no numbers in a column 'table'"):
+    with pytest.raises(ValueError, match="metric='table' is unknown"):
         summarise(results, metric="table")
 
 

@@ -1,5 +1,7 @@
 """Your own question to `evaluate`: splits, another test target, intervals, predictions back."""
 
+import re
+
 import joblib
 import numpy as np
 import pandas as pd
@@ -20,7 +22,10 @@ from graf_utils._splits import draw
 from graf_utils._splits import given as read_given
 from graf_utils.encodings import encode
 from graf_utils.evaluation import FIT, evaluate, summarise
+from graf_utils.figures import check_table
+from graf_utils.paired import common_seeds, paired_differences
 from graf_utils.predictors import BlendRegressor
+from graf_utils.published import published
 from graf_utils.spaces import NB201
 from graf_utils.table import Table
 
@@ -238,6 +243,149 @@ def test_the_test_target_is_in_the_key_of_the_cache(table, tmp_path):
         run(table, test_target="latencie", **ONE)
 
 
+def test_what_is_judged_by_several_targets_is_never_pooled(table):
+    """Neither with equal nor with other data seeds, nor beside fits of the usual kind."""
+    judged = [
+        run(table, test_target=name, **(ONE | {"data_seeds": seeds}))
+        for name, seeds in (("accuracy", [0, 1]), ("latency", [0, 1, 2]))
+    ]
+    plain = run(table, **(ONE | {"data_seeds": [5, 6, 7, 8]}))
+    both = pd.concat([*judged, plain], ignore_index=True)
+    found = summarise(both)
+    assert found["test_target"].fillna("").tolist() == ["accuracy", "latency", ""]
+    assert found["n"].tolist() == [2, 3, 4]
+    for part, mean in zip([*judged, plain], found["mean"], strict=True):
+        assert mean == pytest.approx(part["kendall_tau"].mean())
+    assert "test_target" not in summarise(plain)
+    twice = pd.concat([judged[0], judged[0]])
+    with pytest.raises(ValueError, match=r"drop_duplicates\(.*'test_target'"):
+        summarise(twice)
+
+
+def other_table(table, n=80, **columns):
+    """Networks with another noise; the first ones are also in the table."""
+    cells = np.concatenate([table.codes[:20], SPACE.sample(n - 20, random_state=9)])
+    cells = cells[np.sort(np.unique(cells, axis=0, return_index=True)[1])]
+    worth = np.isin(cells, [2, 3]).sum(axis=1) + np.random.default_rng(5).normal(size=len(cells))
+    return Table("elsewhere", "test", SPACE, cells, {"accuracy": worth, "blur": -worth}, **columns)
+
+
+def test_another_table_is_judged_than_was_learned(table):
+    """By hand: the protocol's train rows of one table, all networks of the other but these."""
+    other = other_table(table)
+    found, said = run(table, test_table=other, return_predictions=True, **ONE)
+    assert list(found)[: len(FIT) + 1] == [*FIT, "test_table"]
+    assert set(found["test_table"]) == {"elsewhere"}
+    assert set(found["table"]) == {"small"}
+    blur = run(table, test_table=other, test_target="blur", **ONE)
+    features, left = encode(other, "op-count").to_numpy(), []
+    for i, row in enumerate(found.itertuples()):
+        train, test = random_rows(N, row.train_size, row.data_seed)
+        model, _ = fitted_on(table, train, test)
+        seen = set(map(tuple, table.codes[train].tolist()))
+        rest = [j for j, cell in enumerate(other.codes.tolist()) if tuple(cell) not in seen]
+        left.append(len(other) - len(rest))
+        predicted = model.predict(features[rest])
+        assert row.n_test == len(rest)
+        tau = kendalltau(predicted, other.target("accuracy")[rest]).statistic
+        assert row.kendall_tau == pytest.approx(tau)
+        assert blur["kendall_tau"][i] == pytest.approx(-tau)
+        of_fit = said[said["data_seed"] == row.data_seed]
+        assert (of_fit["row"] - N).tolist() == rest
+        np.testing.assert_allclose(of_fit["predicted"], predicted)
+        np.testing.assert_array_equal(of_fit["true"], other.target("accuracy")[rest])
+    assert max(left) > 0  # otherwise nothing was left out
+
+
+def test_the_test_table_is_in_the_key_of_the_cache_and_is_never_pooled(table, tmp_path):
+    options = ONE | {"cache": tmp_path}
+    plain = run(table, **options)
+    other = run(table, test_table=other_table(table), **options)
+    assert (plain["kendall_tau"] != other["kendall_tau"]).all()
+    pd.testing.assert_frame_equal(run(table, test_table=other_table(table), **options), other)
+    both = pd.concat([plain, other])
+    assert summarise(both)["test_table"].fillna("").tolist() == ["", "elsewhere"]
+    with pytest.raises(ValueError, match="judged in another table") as error:
+        check_table(published("nb201-cifar10"), both)
+    remedy = re.search(r"Leave them out: (.*)\.$", str(error.value))[1]
+    check_table(published("nb201-cifar10"), eval(remedy, {"results": both}))
+
+
+def test_groups_are_drawn_together_and_tested_elsewhere(table):
+    """A network in two rows of the table is trained on with both, and left out of the tests."""
+    twice = Table(
+        "twice", "test", SPACE, np.concatenate([table.codes, table.codes]),
+        {"accuracy": np.r_[table.target("accuracy"), table.target("accuracy")]},
+    )  # fmt: skip
+    found = run(twice, test_table=table, duplicates="grouped", **ONE)
+    assert found["n_test"].tolist() == [N - 30, N - 30]
+
+
+PROXIES = {"p": np.arange(N), "q": np.arange(N)}
+
+
+def paired(table, **changes):
+    return run(table, **(ONE | changes))
+
+
+BAD_PAIRS = {
+    "no table": (lambda t: paired(t, test_table="elsewhere"), "is not a Table"),
+    "splits": (lambda t: paired(t, test_table=t, splits=random_rows), "Leave out splits"),
+    "twins": (lambda t: paired(t, test_table=t, twins=range(N)), "Leave out splits and twins"),
+    "another space": (
+        lambda t: paired(
+            t, test_table=Table("m", "t", "tnb101-micro", [(1,) * 6], {"accuracy": [1]})
+        ),
+        "'tnb101-micro', and table of 'nb201'",
+    ),
+    "numbers": (lambda t: paired(t, test_table=t, encodings=np.eye(N)), "a name or a function"),
+    "no target": (lambda t: paired(t, test_table=other_table(t), targets="latency"), "'latency'"),
+    "nothing left": (lambda t: paired(t, test_table=t.subset(range(1))), "two are needed"),
+    "other proxies": (
+        lambda t: paired(
+            Table("p", "t", SPACE, t.codes, t.targets, PROXIES),
+            test_table=other_table(t),
+            encodings="zcp",
+        ),
+        "no zero-cost proxies",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BAD_PAIRS)
+def test_a_test_table_that_does_not_fit_is_refused(table, what):
+    call, message = BAD_PAIRS[what]
+    with pytest.raises(ValueError, match=message):
+        call(table)
+
+
+def test_columns_of_two_tables_are_the_same_in_the_same_order(table):
+    """Two proxies in another order would be read as each other."""
+    one = Table("one", "test", SPACE, table.codes, table.targets, PROXIES)
+    flipped = {name: PROXIES[name] for name in ("q", "p")}
+    other = Table("other", "test", SPACE, table.codes, table.targets, flipped)
+    with pytest.raises(ValueError, match="the order is another"):
+        run(one, test_table=other, **(ONE | {"encodings": "zcp"}))
+    run(one, test_table=one, **(ONE | {"encodings": "zcp"}))
+
+
+def test_pairs_are_of_one_test_target(table):
+    """A baseline that is judged by another target is no partner."""
+    options = ONE | {"encodings": ["op-count", "one-hot"], "data_seeds": [0, 1]}
+    judged = {name: run(table, test_target=name, **options) for name in ("accuracy", "latency")}
+    both = pd.concat(judged.values(), ignore_index=True)
+    found = paired_differences(both, "one-hot").set_index("test_target")
+    assert set(common_seeds(both)["test_target"]) == set(judged)
+    for name, part in judged.items():
+        tau = part.pivot(index="data_seed", columns="encoding", values="kendall_tau")
+        expected = (tau["op-count"] - tau["one-hot"]).mean()
+        assert found.loc[name, "difference"] == pytest.approx(expected)
+    mixed = both[(both["encoding"] == "one-hot") == (both["test_target"] == "latency")]
+    assert common_seeds(mixed).empty
+    with pytest.raises(ValueError, match="no row of the baseline"):
+        paired_differences(mixed, "one-hot")
+
+
 # --- predictions --------------------------------------------------------------------------------
 
 
@@ -270,7 +418,7 @@ def test_predictions_of_fits_that_are_kept_are_made_again(table, tmp_path):
 def test_too_many_predictions_are_refused_before_anything_runs(table, monkeypatch):
     monkeypatch.setattr(evaluation, "_run", never)
     seeds = range(100_000)
-    with pytest.raises(ValueError, match=r"keep 17,000,000 predictions, about 3\.2 GiB.*2 GiB"):
+    with pytest.raises(ValueError, match=r"keep 17,000,000 predictions, about 6\.3 GiB.*2 GiB"):
         run(table, return_predictions=True, **(ONE | {"data_seeds": seeds}))
 
 

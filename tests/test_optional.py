@@ -112,6 +112,7 @@ DOORS = {
     ),
     "xgboost": ("predictors._xgboost",),
     "distributed": ("_parallel",),  # where joblib's backend is Dask, and so there
+    "dask": ("_parallel",),  # there too
     "IPython": ("chapter",),  # where there is a notebook, and so there
     "myst_nb": ("claims",),  # left out where it is not there
     "matplotlib_inline": ("chapter",),  # in a notebook, whose kernel brings it

@@ -154,7 +154,7 @@ def edited(change):
         (lambda r: r, {"baseline": "graf"}, "baseline='graf' is unknown"),
         (lambda r: r, {"along": "data_seed"}, "along='data_seed' is unknown"),
         (lambda r: r, {"metric": "tau"}, "no numbers in a column 'tau'"),
-        (lambda r: r.drop(columns="source"), {}, "'source' is unknown"),
+        (lambda r: r.drop(columns="source"), {}, "no columns .'source'."),
         (lambda r: r[r["encoding"] != "x"], {}, "nothing but the baseline 'graf\\+flow'"),
         (lambda r: pd.concat([r, r]), {}, "two rows of the setting"),
         (lambda r: r[r["data_seed"] == 0], {}, "1 pairs of the setting .* needs two"),

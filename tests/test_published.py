@@ -368,6 +368,13 @@ def test_what_is_no_table_of_fits_is_refused():
         check_table(figures(), pd.concat([fits(), fits(encoding="graf+zcp")]))
     with pytest.raises(ValueError, match="sources .'embedded', 'paper'."):
         check_table(figures(), pd.concat([fits(), fits({7: 0.1}, source="embedded")]))
+    elsewhere = fits({7: 0.1}).assign(test_target="latency")
+    both = pd.concat([fits(), elsewhere, fits({8: 0.64}).assign(test_target="y")])
+    with pytest.raises(ValueError, match="judged by another target") as error:
+        check_table(figures(), both)
+    remedy = re.search(r"Leave them out: (.*)\.$", str(error.value))[1]
+    checked = check_table(figures(n_splits=pd.NA), eval(remedy, {"results": both}))
+    assert only(checked)["n"] == len(fits()) + 1
     with pytest.raises(ValueError, match=r"100, 1000. test networks.*Keep those of one `n_test`"):
         check_table(figures(), pd.concat([fits(), fits(n_test=1_000)]))
     with pytest.raises(ValueError, match="results has no numbers in a column 'kendall_tau'"):

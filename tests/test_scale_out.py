@@ -7,9 +7,10 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
-import dask
 import joblib
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ from sklearn.linear_model import Ridge
 
 import graf_utils
 from graf_utils import NB201, Table, evaluate
-from graf_utils._parallel import unordered
+from graf_utils._parallel import _watch, unordered
 
 ROOT = Path(graf_utils.__file__).resolve().parents[1]
 LIMIT = 120  # seconds
@@ -190,10 +191,9 @@ def test_score_with_a_worker_killed(cluster, client, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_worker_that_is_given_up_is_not_needed(tmp_path):
-    """The cluster forgets the killed worker at once; the other one ends the calls in order."""
+def test_a_worker_that_is_taken_away_is_not_needed(tmp_path):
+    """Half-way the cluster is made smaller; the other worker ends the calls."""
     with (
-        dask.config.set({"distributed.deploy.lost-worker-timeout": "10ms"}),
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
         Client(cluster) as client,
         joblib.parallel_config("dask"),
@@ -203,8 +203,46 @@ def test_a_worker_that_is_given_up_is_not_needed(tmp_path):
         for number, value in unordered(long_nap, [(i,) for i in range(60)]):
             results[number] = value
             if len(results) == 6:
-                os.kill(next(iter(cluster.workers.values())).pid, signal.SIGKILL)
+                cluster.scale(1)
+        assert len(cluster.worker_spec) == 1
     assert results == {i: i for i in range(60)}
+
+
+class FewWorkers:
+    """A client of a cluster that lacks one of three workers for some looks; then it is over."""
+
+    scheduler = SimpleNamespace(address="tcp://127.0.0.1:8786")
+
+    def __init__(self, present, looks):
+        self.present, self.left, self.asked = present, looks, []
+        self.cluster = SimpleNamespace(
+            worker_spec=dict.fromkeys("abc"), workers=dict.fromkeys("ab"), scale=self.asked.append
+        )
+
+    def scheduler_info(self):
+        return {"workers": self.present}
+
+    def wait(self, seconds):
+        self.left -= 1
+        return self.left < 0
+
+
+def test_workers_that_a_cluster_gave_up_are_asked_for_again():
+    client = FewWorkers({"a": {}}, 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _watch(client, client)
+        assert client.asked == [3, 3]
+        client.left, client.cluster = 100, None  # of a scheduler elsewhere, nothing is asked
+        _watch(client, client)
+
+
+def test_a_cluster_without_workers_is_no_silent_wait():
+    client = FewWorkers({}, 200)
+    with pytest.warns(UserWarning, match="no worker for 60 s") as said:
+        _watch(client, client)
+    assert len(said) == 1
+    assert "dask worker tcp://127.0.0.1:8786" in str(said[0].message)
 
 
 def test_importances_on_a_cluster(client):

@@ -723,6 +723,32 @@ def test_on_a_cluster_the_rows_are_the_same():
     pd.testing.assert_frame_equal(same, search(ONES, slow, "evolution", 20, **options))
 
 
+@pytest.mark.cluster
+def test_an_evaluation_that_kills_its_worker_is_a_failed_one():
+    """On a cluster that would give up its only worker at once, and then wait for ever."""
+    distributed = pytest.importorskip("distributed")
+    import dask
+
+    settings = {
+        "distributed.scheduler.allowed-failures": 0,
+        "distributed.deploy.lost-worker-timeout": "10ms",
+    }
+    address = {"host": "127.0.0.1", "dashboard_address": None}
+    with (
+        dask.config.set(settings),
+        distributed.LocalCluster(n_workers=1, threads_per_worker=1, **address) as cluster,
+        distributed.Client(cluster),
+        joblib.parallel_config("dask"),
+    ):
+        run = search(ONES, deadly, "random", 8, n_initial=8, random_state=2)
+    cells = CELLS[run["candidate"]]
+    dead = (cells[:, 0] == 1) & (cells[:, 1] == 2)
+    assert dead.sum() == 1
+    assert ((run["error"] != "") == dead).all()
+    assert run["error"][dead].str.startswith("Killed").all()
+    np.testing.assert_array_equal(run["value"][~dead], SUMS[run["candidate"]][~dead])
+
+
 # --- bad input ------------------------------------------------------------------------------------
 
 

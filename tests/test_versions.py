@@ -12,7 +12,14 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from versions import EXTRAS, lowest, package_tests, read_requirements
+from versions import (
+    EXTRAS,
+    is_release,
+    missed_floors,
+    package_tests,
+    read_floor,
+    read_requirements,
+)
 
 from graf_utils import make_predictor
 
@@ -30,13 +37,19 @@ def test_the_package_requires_no_xgboost():
 
 
 def test_every_requirement_has_a_floor():
-    floors = [lowest(line) for line in read_requirements((*EXTRAS, "torch"))]
-    assert len(floors) == len({floor.split("==")[0] for floor in floors})
-    assert {"numpy", "scikit-learn", "xgboost-cpu", "torch", "pytest"} <= {
-        floor.split("==")[0] for floor in floors
-    }
+    floors = [read_floor(line) for line in read_requirements((*EXTRAS, "torch"))]
+    names = {name for name, _ in floors}
+    assert len(floors) == len(names)
+    assert {"numpy", "scikit-learn", "xgboost-cpu", "torch", "pytest"} <= names
     with pytest.raises(ValueError, match="'numpy' must have the form name>=version"):
-        lowest("numpy")
+        read_floor("numpy")
+
+
+def test_another_version_than_the_lowest_is_told():
+    assert is_release("2.1.0", "2.1")
+    assert not is_release("2.10", "2.1")
+    versions = {"numpy": "2.1.0", "pandas": "2.2.3"}
+    assert missed_floors(versions, ["numpy>=2.1", "pandas>=2.2.2"]) == ["pandas 2.2.3, not 2.2.2"]
 
 
 def test_floors_are_tested_with_the_package_and_not_the_book():
@@ -94,11 +107,11 @@ def write_wheel(folder: Path, name: str, version: str, content: str = "") -> Pat
 
 
 def run_pip(python: Path | str, *arguments: str) -> subprocess.CompletedProcess:
-    """Run pip without the machine's settings."""
+    """Run this environment's pip on another, without the machine's settings."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("PIP_")}
     return subprocess.run(
-        [str(python), "-m", "pip", "--disable-pip-version-check", *arguments],
-        env={**kept, "PIP_CONFIG_FILE": os.devnull},
+        [sys.executable, "-m", "pip", "--python", str(python), *arguments],
+        env={**kept, "PIP_CONFIG_FILE": os.devnull, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
         capture_output=True,
         text=True,
         encoding="utf8",
@@ -139,7 +152,7 @@ def test_the_wheel_holds_every_module_and_all_data(wheel):
     ("distribution", "extra"), [("xgboost", ""), ("xgboost", "[xgboost]"), ("xgboost-cpu", "")]
 )
 def test_an_xgboost_that_is_there_is_left_alone(wheel, shelf, tmp_path, distribution, extra):
-    venv.create(tmp_path / "venv", with_pip=True)
+    venv.create(tmp_path / "venv", with_pip=False)
     python = tmp_path / "venv" / "bin" / "python"
     theirs = write_wheel(tmp_path, distribution, "3.1.2", "FROM = 'this machine'\n")
     done = run_pip(python, "install", "--no-index", str(theirs))

@@ -64,7 +64,8 @@ class Candidates:
         if repeats:
             raise ValueError(
                 f"architectures holds {repeats} repeats; each candidate must stand there once. "
-                "Drop the repeats, and the same rows of features."
+                "Drop the repeats, and the same rows of features; of a table, write "
+                "table.drop_duplicates()."
             )
         object.__setattr__(self, "architectures", self.space.from_codes(codes))
         object.__setattr__(self, "features", features.reset_index(drop=True))

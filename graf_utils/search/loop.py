@@ -134,8 +134,8 @@ def search(
     n_jobs : int, optional
         Evaluations at a time, as in joblib, on joblib's current backend
         (``joblib.parallel_config``). It changes no row: what is proposed together is decided by
-        `batch_size` and `at_once`, which should not be below it. With processes (the default), an
-        evaluation that kills its process (memory) is a failed one.
+        `batch_size` and `at_once`, which should not be below it. With processes (the default) or
+        on Dask, an evaluation that kills its process (memory) is a failed one.
     max_failures : int
         Failed evaluations in a row after which the search ends with an error.
     checkpoint : path, optional

@@ -6,7 +6,6 @@ import math
 import numbers
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -149,16 +148,14 @@ class Trained:
 
     def _finished(self, calls: list[tuple[Any, ...]]) -> Iterator[tuple[int, dict[str, Any]]]:
         """Rows as they end, also of calls that end their process."""
-        left = set(range(len(calls)))
-        try:
-            for number, row in unordered(_evaluate, calls, self.n_jobs, batch_size=1):
-                left.remove(number)
+        suspects = []
+        for number, row in unordered(_evaluate, calls, self.n_jobs, killed=None, batch_size=1):
+            if row is None:
+                suspects.append(number)
+            else:
                 yield number, row
-        except Exception as error:
-            if not _killed(error):
-                raise
-            for number in sorted(left):  # nobody knows by which of those that were under way
-                yield number, _evaluate_apart(calls[number])
+        for number in sorted(suspects):  # nobody knows which of them it was
+            yield number, _evaluate_apart(calls[number])
 
     def _checked(self, rows: list[dict[str, Any]]) -> tuple[NDArray[np.float64], list[str]]:
         """Values and reasons, in the order of the architectures and not in that of their end."""
@@ -196,19 +193,10 @@ def _evaluate(function: Callable[[list[Any]], Any], architecture: Any) -> dict[s
     return {"values": values, "error": ""}
 
 
-def _killed(error: Exception) -> bool:
-    """Whether a call ended the process that it ran in: an error of loky, or of Dask."""
-    return isinstance(error, BrokenProcessPool) or type(error).__name__ == "KilledWorker"
-
-
 def _evaluate_apart(call: tuple[Any, ...]) -> dict[str, Any]:
     """The row of one architecture, computed alone in a process, which it may end."""
-    try:
-        ((_, row),) = unordered(_evaluate, [call], 2)
-    except Exception as error:
-        if not _killed(error):
-            raise
-        return {"values": None, "error": "Killed: its process ended (out of memory, a signal)"}
+    killed = {"values": None, "error": "Killed: its process ended (out of memory, a signal)"}
+    ((_, row),) = unordered(_evaluate, [call], 2, killed=killed)
     return row
 
 

@@ -83,14 +83,13 @@ class ReadsArchitectures(ABC):
 
     def _items(self, architectures: Any) -> list[Any] | NDArray[Any]:
         """The architectures as a list or an array, from anything that holds several."""
-        if isinstance(architectures, str) or (
-            isinstance(architectures, tuple)
-            and architectures
-            and all(isinstance(item, int | np.integer) for item in architectures)
-        ):
+        if isinstance(architectures, str) or self._is_code(architectures):
+            one = architectures
+            if not isinstance(one, str):
+                one = tuple(int(item) for item in architectures)
             raise ValueError(
-                f"architectures={architectures!r} is one architecture; a list of architectures is "
-                f"needed. Write [{architectures!r}]."
+                f"architectures={one!r} is one architecture; a list of architectures is needed. "
+                f"Write [{one!r}]."
             )
         if hasattr(architectures, "__array__"):  # arrays, pandas, and tensors of other libraries
             architectures = to_array("architectures", architectures)
@@ -107,6 +106,17 @@ class ReadsArchitectures(ABC):
             if len(column) and isinstance(column[0], str | tuple | list):
                 return column
         return architectures
+
+    def _is_code(self, architectures: Any) -> bool:
+        """Whether what should be several architectures is the code of one."""
+        if isinstance(architectures, np.ndarray) and architectures.ndim == 1:
+            architectures = list(architectures)
+        is_list = isinstance(architectures, list) and len(architectures) in self.lengths
+        return (
+            (is_list or isinstance(architectures, tuple))
+            and len(architectures) > 0
+            and all(isinstance(item, int | np.integer) for item in architectures)
+        )
 
     def _as_integers(self, items: Any) -> NDArray[np.integer] | None:
         """The items as one integer array, or None where a row must be looked at alone."""

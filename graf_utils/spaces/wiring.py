@@ -35,11 +35,14 @@ def check_operations(operations: Any) -> tuple[str, ...]:
     ValueError
         There is none, two are equal, or one does not fit into the name of a column.
     """
-    if isinstance(operations, str) or not isinstance(operations, Iterable):
-        raise ValueError(f"operations={operations!r} must be a list of at least one name.")
-    names = tuple(operations)
+    is_list = isinstance(operations, Iterable) and not isinstance(operations, str)
+    names = tuple(operations) if is_list else ()
     if not names:
-        raise ValueError(f"operations={operations!r} must be a list of at least one name.")
+        one = operations if operations and isinstance(operations, str) else "conv"
+        raise ValueError(
+            f"operations={operations!r} must be a list of at least one name. Write [{one!r}], or "
+            "several."
+        )
     if not all(isinstance(op, str) and op and not set(op) & set("[]+=,") for op in names) or len(
         set(names)
     ) < len(names):
