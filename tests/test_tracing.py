@@ -255,6 +255,25 @@ def shuffled(how):
     return Function(forward, first=nn.Conv2d(3, 8, 3), second=nn.Conv2d(8, 8, 3))
 
 
+def cosine_attention(how):
+    """Attention by the cosine of queries and keys, times a weight per head, plus one per place."""
+
+    def forward(self, x):
+        q, k, v = (split_heads(layer(x), 4) for layer in (self.q, self.k, self.v))
+        if how == "normalize":
+            q, k = F.normalize(q, dim=-1), F.normalize(k, dim=-1)
+        else:
+            q, k = (each / each.norm(dim=-1, keepdim=True) for each in (q, k))
+        scores = (
+            q @ k.mT * self.scale.exp() if how == "normalize" else self.scale.exp() * (q @ k.mT)
+        )
+        y = (scores + self.places).softmax(-1) @ v
+        return self.out(y.transpose(1, 2).flatten(2))
+
+    layers = {name: nn.Linear(16, 16) for name in ("q", "k", "v", "out")}
+    return Function(forward, scale=weight(4, 1, 1), places=weight(5, 5), **layers)
+
+
 def in_full_precision(is_region):
     def forward(self, x):
         if not is_region:
@@ -284,6 +303,7 @@ DRESSES = {
     "gate": (TOKENS, *(gated(how) for how in ("two layers", "packed", "by hand"))),
     "gelu": (TOKENS, *(activation(how) for how in ("module", "erf", "tanh", "product"))),
     "shuffle": (IMAGE, shuffled("parts"), shuffled("permutation")),
+    "cosine attention": (TOKENS, *(cosine_attention(how) for how in ("normalize", "by hand"))),
     "regions": (TOKENS, in_full_precision(False), in_full_precision(True)),
     "dropout": (TOKENS, nn.Linear(16, 4), nn.Sequential(nn.Dropout(), nn.Linear(16, 4))),
     "weight norm": (
@@ -337,6 +357,12 @@ def test_a_network_written_as_layers_has_the_features_of_the_traced_one():
     graphs = [OperatorGraph.from_layers(written_layer()), trace(encoder_layer(False), TOKENS)]
     one, two = OperatorFeatures().fit_transform(graphs).to_numpy()
     np.testing.assert_allclose(one, two, atol=1e-9)
+
+
+def test_cosine_attention_is_attention_with_normed_queries_and_keys():
+    graph = trace(cosine_attention("normalize"), TOKENS)
+    assert count(graph) == {"linear": 4, "normalisation": 2, "attention": 1}
+    assert graph.numbers["parameters"].sum() == 4 * 17 * 16 + 4 + 25
 
 
 def test_heads_channels_and_kernels_are_those_of_the_layers():

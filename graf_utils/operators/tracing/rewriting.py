@@ -146,14 +146,14 @@ def _join_attention(outputs: list[Operator]) -> list[Operator]:
 
 
 def _scores(softmax: Operator) -> list[Operator] | None:
-    """The sums and the product of queries and keys below a softmax; None if there is none."""
+    """What changes the product of queries and keys before a softmax, and the product; or None."""
     found, operator = [], softmax.inputs[0]
-    while operator.kind == "add":
+    while operator.kind == "add" or (operator.kind == "multiply" and len(operator.inputs) == 1):
         found.append(operator)
-        nearer = [each for each in operator.inputs if each.kind in ("add", "matmul")]
+        nearer = [each for each in operator.inputs if each.kind in ("add", "multiply", "matmul")]
         if not nearer:
             return None
-        operator = nearer[0]
+        operator = min(nearer, key=lambda each: each.kind != "matmul")
     return [*found, operator] if operator.kind == "matmul" else None
 
 
@@ -205,10 +205,14 @@ def _layer(packed: Operator, part: Operator, number: int) -> Operator:
 # --- norms and activations ------------------------------------------------------------------------
 
 _ROOTS = ("sqrt", "rsqrt", "pow", "reciprocal")
+_LENGTHS = ("linalg_vector_norm", "norm")
 
 
 def _join_norms(outputs: list[Operator]) -> list[Operator]:
-    """x / sqrt(mean(x²) + ε), with or without x - mean(x) in the place of x, and its weights."""
+    """x / sqrt(mean(x²) + ε), with or without x - mean(x) in the place of x, and its weights.
+
+    Also x / |x|, with or without a bound from below.
+    """
     new: dict[Operator, Operator] = {}
     users = _users(outputs)
     for product in list(users):
@@ -228,6 +232,9 @@ def _join_norms(outputs: list[Operator]) -> list[Operator]:
 
 def _normed(centred: Operator, root: Operator) -> tuple[str, Operator] | None:
     """Whether one operator is the root of the mean square of another: which norm, and of what."""
+    length = root.inputs[0] if root.label == "clamp_min" else root
+    if length.label in _LENGTHS and length.inputs == [centred]:
+        return "unit_norm", centred
     mean, n_roots = root, 0
     while mean.kind == "activation" and mean.label in _ROOTS and len(mean.inputs) == 1:
         mean, n_roots = mean.inputs[0], n_roots + 1
