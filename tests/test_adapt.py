@@ -71,6 +71,13 @@ def protocol(text):
     assert sum(sizes) == 1_000
 
 
+def traced(text):
+    """How far numbers spread at the start is predicted from the graphs of 40 networks."""
+    means = [float(tau) for tau in re.findall(r" 40 +(0\.\d+) +0\.\d+ +3 ", text)]
+    assert len(means) == 2
+    assert np.min(means) > 0.2
+
+
 def interval(text):
     """The interval holds the prediction, and about eight targets of ten."""
     middle, low, high = map(float, re.search(r"predicted (.*) %, .* (.*) to (.*) %", text).groups())
@@ -147,6 +154,7 @@ def huge_space(text):
 
 
 TASKS = {
+    "any_model.py": traced,
     "deploy.py": deployed,
     "end_to_end.py": end_to_end,
     "interval.py": interval,
