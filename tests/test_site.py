@@ -64,6 +64,9 @@ LOOK = """() => ({
     .map(i => ({src: i.src, alt: i.alt, loaded: i.complete && i.naturalWidth > 0})),
   searches: [...document.querySelectorAll('.search-button-field, input[type=search]')]
     .filter(e => e.checkVisibility() && e.offsetWidth > 0).length,
+  headings: ['h1', 'h2', 'h3', 'h4']
+    .map(level => document.querySelector(`.bd-article :is(${level})`)).filter(e => e)
+    .map(e => parseFloat(getComputedStyle(e).fontSize)),
   text: [...document.querySelectorAll('.bd-article :is(h1, h2, h3, p, li, td, .cell_output)')]
     .map(e => { const c = e.cloneNode(true); c.querySelectorAll('code').forEach(x => x.remove());
                 return c.textContent; }).join('\\n'),
@@ -87,6 +90,8 @@ def test_page_in_a_browser(tab, address, page):
     assert not tab.errors, tab.errors
     assert seen["mode"] == tab.mode
     assert seen["page"] <= seen["window"], f"the page scrolls sideways; look at {seen['wide']}"
+    sizes = seen["headings"]
+    assert sizes == sorted(set(sizes), reverse=True), f"a heading looks like a higher one: {sizes}"
     for image in seen["images"]:
         assert image["alt"].strip(), f"no alt text: {image['src']}"
         assert image["alt"] not in image["src"], f"the alt text is the file name: {image['src']}"
