@@ -126,7 +126,7 @@ class DARTS(SearchSpace):
                     )
                 if not 0 <= op < len(self.operations):
                     return (
-                        f"{where}: operation id {op} is unknown; ids are 0..6: "
+                        f"{where}: operation id {op} is unknown; ids are 0..{len(self.operations) - 1}: "
                         + ", ".join(f"{k} {name}" for k, name in enumerate(self.operations))
                         + "."
                     )
