@@ -65,14 +65,13 @@ def read_plain_data(path: str | Path) -> Any:
         It cannot be read.
     """
     machine = _Machine()
-    at = 0
     try:
-        for opcode, argument, at in pickletools.genops(Path(path).read_bytes()):
+        for opcode, argument, machine.at in pickletools.genops(Path(path).read_bytes()):
             machine.step(opcode.name, argument)
     except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"{path} is not plain data at byte {at}: {error}. Only lists, dictionaries, texts and "
-            "numbers are read; do not unpickle the file."
+            f"{path} is not plain data at byte {machine.at}: {error}. Only lists, dictionaries, "
+            "texts and numbers are read; do not unpickle the file."
         ) from error
     if len(machine.stack) != 1:
         raise ValueError(f"{path} ends with {len(machine.stack)} values instead of one.")
@@ -83,6 +82,7 @@ class _Machine:
     """The stack and the memo of the format."""
 
     def __init__(self) -> None:
+        self.at: int | None = 0
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
 

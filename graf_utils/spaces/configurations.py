@@ -319,7 +319,9 @@ class ConfigurationSpace(SearchSpace):
         blocks = []
         for length in self.lengths:
             grid = np.indices(sizes[:length]).reshape(length, -1).T
-            blocks.append(np.pad(grid, [(0, 0), (0, self.code_length - length)], constant_values=-1))
+            blocks.append(
+                np.pad(grid, [(0, 0), (0, self.code_length - length)], constant_values=-1)
+            )
         return np.concatenate(blocks).astype(self.code_dtype)
 
     def is_valid(self, architectures: Any) -> NDArray[np.bool_]:
