@@ -3,5 +3,5 @@
 from graf_utils._optional import import_optional
 
 import_optional(
-    "torch", "what computes with networks (networks, proxies, scoring, brpnas)", "torch"
+    "torch", "what computes with networks (networks, proxies, scoring, tracing, brpnas)", "torch"
 )

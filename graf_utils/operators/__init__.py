@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from graf_utils.operators.families import FAMILIES, Asked, OperatorFamily
 from graf_utils.operators.features import OperatorFeatures
-from graf_utils.operators.graph import UNSHARED, OperatorGraph
-from graf_utils.operators.kinds import FUNCTIONS, GROUPS, KINDS, NUMBERS, OperatorKind
+from graf_utils.operators.graph import OperatorGraph
+from graf_utils.operators.kinds import FUNCTIONS, GROUPS, KINDS, NUMBERS, UNSHARED, OperatorKind
 from graf_utils.operators.layers import Layer
 
 __all__ = [

@@ -59,10 +59,20 @@ class Asked(NamedTuple):
         return {
             "kinds": _INNER,
             "groups": tuple(self.groups),
-            "kinds and groups": (*_INNER, *self.groups, ANY),
+            "kinds and groups": (*_INNER, *self.named_groups(), ANY),
             "sets": tuple("+".join(names) for names in self.sets),
             "numbers": self.numbers,
         }[columns]
+
+
+    def named_groups(self) -> dict[str, tuple[str, ...]]:
+        """Return the groups that are not a kind alone, under its name.
+
+        Returns
+        -------
+        dict of str to tuple of str
+        """
+        return {name: kinds for name, kinds in self.groups.items() if name not in KINDS}
 
 
 class OperatorFamily(NamedTuple):
@@ -97,7 +107,8 @@ def _members(union: Union, kinds: tuple[str, ...]) -> NDArray[np.bool_]:
 def _columns_of(union: Union, asked: Asked) -> NDArray[np.bool_]:
     """Which nodes are in each column of ``"kinds and groups"``, shape (n_nodes, n_columns)."""
     any_group = tuple(kind for kinds in asked.groups.values() for kind in kinds)
-    sets = [*((kind,) for kind in _INNER), *asked.groups.values(), any_group]
+    named = asked.named_groups().values()
+    sets = [*((kind,) for kind in _INNER), *named, any_group]
     return np.stack([_members(union, kinds) for kinds in sets], axis=1)
 
 

@@ -11,13 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graf_utils._checks import nearest, numbers_of, short, whole_array
-from graf_utils.operators.kinds import INPUT, KINDS, OUTPUT
+from graf_utils.operators.kinds import INPUT, KINDS, OUTPUT, UNSHARED
 from graf_utils.operators.layers import Layer, arranged
 
-__all__ = ["UNSHARED", "OperatorGraph"]
-
-UNSHARED = -1
-"""Group of an operator whose weights no other operator reads."""
+__all__ = ["OperatorGraph"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,6 +217,60 @@ class OperatorGraph:
         [[0, 1], [1, 2], [2, 3], [1, 4], [3, 4], [4, 5]]
         """
         return cls(**arranged(layers))
+
+    @classmethod
+    def from_module(cls, model: Any, example_inputs: Any) -> OperatorGraph:
+        """Return the graph of operators of a module.
+
+        The module is read in evaluation mode, on a copy without weights: it is left as it is, and
+        no weights are allocated. A module that was made under ``torch.device("meta")`` has none
+        itself.
+
+        Parameters
+        ----------
+        model : torch.nn.Module
+        example_inputs : Tensor, tuple of Tensor, or mapping of str to Tensor
+            One input, several, or several by name. Only shapes and types are read, so that tensors
+            may be of the device ``"meta"``.
+
+        Returns
+        -------
+        OperatorGraph
+            The numbers are those of `graf_utils.operators.NUMBERS`, `multiply_adds` and `outputs`
+            for the inputs as given; NaN also where a size depends on the numbers in a tensor.
+            Labels are the names of PyTorch's operations.
+
+        Raises
+        ------
+        ValueError
+            The model is none, or cannot be traced; the message names its line and the remedy.
+
+        Warns
+        -----
+        UserWarning
+            An operation is not in `OPERATORS`; it becomes the kind ``other``.
+
+        Notes
+        -----
+        Operations that only move numbers (views, permutations, dropout, a scalar factor) are gone,
+        and so is what does not lead from an input to an output. A value that is made of weights
+        alone, such as an embedding of positions, belongs to the operator that takes it. Products of
+        matrices around a softmax are an attention; a linear layer whose output is cut along its
+        channels, such as into queries, keys and values, is one layer per part.
+
+        Examples
+        --------
+        >>> import torch
+        >>> model = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(inplace=True))
+        >>> graph = OperatorGraph.from_module(model, torch.empty(1, 3, 32, 32, device="meta"))
+        >>> graph.kinds
+        ('input', 'conv', 'activation', 'output')
+        >>> graph.numbers["multiply_adds"].tolist()
+        [0.0, 194400.0, 0.0, 0.0]
+        """
+        from graf_utils.operators.tracing import traced  # needs PyTorch
+
+        return cls(**traced(model, example_inputs))
 
 
 def _checked_kinds(kinds: Any) -> tuple[str, ...]:

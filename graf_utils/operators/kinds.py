@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["FUNCTIONS", "GROUPS", "INPUT", "KINDS", "NUMBERS", "OUTPUT", "OperatorKind", "kind_ids"]
+__all__ = [
+    "FUNCTIONS",
+    "GROUPS",
+    "INPUT",
+    "KINDS",
+    "NUMBERS",
+    "OUTPUT",
+    "UNSHARED",
+    "OperatorKind",
+    "kind_ids",
+]
 
 
 class OperatorKind(NamedTuple):
@@ -24,6 +34,9 @@ class OperatorKind(NamedTuple):
 
 INPUT, OUTPUT = "input", "output"
 
+UNSHARED = -1
+"""Group of an operator whose weights no other operator reads."""
+
 KINDS: dict[str, OperatorKind] = {
     kind.name: kind
     for kind in (
@@ -35,7 +48,7 @@ KINDS: dict[str, OperatorKind] = {
         OperatorKind("linear", "product with a weight matrix"),
         OperatorKind("attention", "scaled dot-product attention: queries, keys, values"),
         OperatorKind("matmul", "product of two computed matrices, outside attention"),
-        OperatorKind("recurrent", "a layer of an LSTM, GRU or plain recurrent network"),
+        OperatorKind("recurrent", "an LSTM, GRU or plain recurrent network, all its layers"),
         OperatorKind("normalisation", "batch, layer, group, instance and root-mean-square norm"),
         OperatorKind("activation", "a function of one variable, such as ReLU or GELU"),
         OperatorKind("softmax", "softmax, outside attention"),
