@@ -72,8 +72,8 @@ class LenientDARTS(DARTS):
     def canonical(self, architectures: Any) -> list[str]:
         """Write architectures with the two inputs of each node in the order of their sources.
 
-        Of inputs with one source, the one with the smaller operation id comes first. See
-        `DARTS.canonical`.
+        Of inputs with one source, the one with the smaller operation id comes first.
+        See `DARTS.canonical`.
         """
         pairs = self.to_codes(architectures).astype(np.int16).reshape(-1, 2 * _NODES, 2, 2)
         key = pairs[..., 0] * len(self.operations) + pairs[..., 1]
