@@ -15,7 +15,8 @@ from scipy.stats import f as f_distribution
 from graf_utils import Table, evaluate, load_table
 from graf_utils.evaluation import DATA_SEEDS, FIT
 from graf_utils.operators import OperatorFeatures, OperatorGraph
-from graf_utils.registry import DataError, data_path
+from graf_utils.registry import data_path
+from graf_utils.results import provenance_of
 from graf_utils.spaces import ConfigurationSpace
 from graf_utils.transformers import (
     as_trained,
@@ -272,10 +273,8 @@ def test_weights_that_are_shared_count_once():
 
 
 def test_a_table_of_your_own_configurations_is_evaluated(small):
-    fits = evaluate(
-        small, "score", {"one-hot": settings_one_hot, "numbers": settings_numbers}, "rf", 20, [0, 1],
-        progress=False,
-    )  # fmt: skip
+    encodings = {"one-hot": settings_one_hot, "numbers": settings_numbers}
+    fits = evaluate(small, "score", encodings, "rf", 20, [0, 1], progress=False)
     assert (fits["kendall_tau"] > 0.5).all()
 
 
@@ -285,3 +284,91 @@ def test_torch_is_not_imported():
         "t.settings_one_hot(load_table('nas-bench-bert')); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# --- results --------------------------------------------------------------------------------------
+
+FILE = data_path("results") / "transformers.parquet"
+
+
+def test_the_committed_fits_are_of_the_plan(recipe):
+    results = pd.read_parquet(FILE)
+    assert not results.duplicated(list(FIT)).any()
+    fits = pd.MultiIndex.from_frame(results[[key for key in FIT if key != "source"]])
+    planned = [recipe.fits_of(line, recipe.ROUNDS[-1]) for line in recipe.PLAN]
+    assert fits.isin(planned[0].append(planned[1:])).all()
+    assert results["data_seed"].isin(DATA_SEEDS).all()
+    assert results["kendall_tau"].between(-1, 1).all()
+    facts = provenance_of(FILE)
+    assert facts["recipe"] == "data/recipes/transformer_results.py"
+    assert all(run["processor"] for run in facts["runs"])
+
+
+def test_the_plan_has_no_fit_twice(recipe):
+    fits = [fit for line in recipe.PLAN for fit in recipe.fits_of(line, 1)]
+    assert len(fits) == len(set(fits))
+
+
+def test_a_sample_is_computed_again(recipe, tmp_path):
+    """The first fits of each part of NAS-Bench-BERT; other processors give other last digits."""
+    stored = pd.read_parquet(FILE).query("predictor != 'rf' and train_size == 32")
+    apart = []
+    for line in recipe.PLAN[:3]:
+        table, rows = recipe.load(line)
+        frames = recipe.encodings_of(table, ("one-hot", "as-trained"), tmp_path)
+        part = table.subset(rows)
+        part.name = line.name
+        chosen = {name: frame.iloc[rows].reset_index(drop=True) for name, frame in frames.items()}
+        fits = stored[(stored["table"] == line.name) & stored["encoding"].isin(list(chosen))]
+        if fits.empty:  # the recipe did not come so far
+            continue
+        seed = fits["data_seed"].min()
+        models = {name: recipe.PREDICTORS[name] for name in fits["predictor"].unique()}
+        again = evaluate(
+            part, line.target, chosen, models, 32, int(seed), duplicates="grouped", progress=False
+        )
+        both = again.merge(fits, on=list(FIT), suffixes=("", "_stored"))
+        assert len(both) == len(again)
+        assert (both["n_features"] == both["n_features_stored"]).all()
+        apart += (both["kendall_tau"] - both["kendall_tau_stored"]).tolist()
+    assert apart
+    assert np.abs(apart).max() < 0.02
+
+
+def test_no_fit_is_done_twice_and_a_missing_table_is_said(recipe, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRAF_DATA_DIR", str(tmp_path / "empty"))
+    monkeypatch.setattr("graf_utils.registry._get_once", _no_network)
+    lines = [
+        recipe.Line("flexibert-qnli", "accuracy", ("one-hot",), (32,), predictors=("ridge",)),
+        recipe.Line(
+            "nas-bench-bert", "glue", ("as-trained",), (32,), ("depth", 4), predictors=("ridge",)
+        ),
+    ]
+    calls = []
+    real = recipe.evaluate
+    monkeypatch.setattr(recipe, "evaluate", lambda *a, **k: calls.append(a) or real(*a, **k))
+    monkeypatch.setattr(recipe, "PLAN", lines)
+    monkeypatch.setattr(recipe, "ROUNDS", (1, 2))
+    path = tmp_path / "results.parquet"
+    for _ in range(2):
+        missing = recipe.run(path, tmp_path, float("inf"))
+        assert list(missing) == ["flexibert-qnli"]
+        assert len(calls) == 2  # one per round, the first time only
+    results = pd.read_parquet(path)
+    assert results["data_seed"].tolist() == [42, 43]
+    assert set(results["table"]) == {"nas-bench-bert depth 4"}
+    assert recipe.status(path)["done"].tolist() == [0, 2]
+
+
+def test_single_numbers_have_more_tau_where_they_have_ties(recipe, tmp_path):
+    line = recipe.PLAN[0]
+    found = recipe.numbers_of(line, tmp_path).set_index("number")
+    assert found.loc["depth", "kendall_tau"] == pytest.approx(0.682, abs=6e-4)
+    assert found.loc["head_confidence", "kendall_tau"] == pytest.approx(0.478, abs=6e-4)
+    assert found.loc["depth", "random_ties"] < 0.55
+    same = found.loc["synaptic_diversity"]
+    assert same["kendall_tau"] == pytest.approx(same["random_ties"], abs=0.01)
+
+
+def _no_network(*args):
+    raise OSError("no network")
