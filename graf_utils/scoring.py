@@ -101,7 +101,7 @@ def score_network(
     ----------
     network : torch.nn.Module
         A classifier: from images to logits of shape (n, classes); with a loss of your own, any
-        network with one output.
+        network, also with several outputs, of which some proxies are not defined.
     batch : (images, labels)
         As in `score`.
     proxies : str, callable, sequence of these, or mapping of name to these, optional

@@ -217,11 +217,14 @@ def test_shares_and_shared_weights(graphs):
         weights = np.nan_to_num(graph.numbers["parameters"])
         distinct = {}
         for v, (group, weight) in enumerate(zip(graph.shared.tolist(), weights, strict=True)):
-            distinct.setdefault(v + 100 if group < 0 else group, weight)
+            key = v + 100 if group < 0 else group
+            distinct[key] = max(weight, distinct.get(key, 0))
         assert row["sharing[log_distinct]"] == pytest.approx(math.log1p(sum(distinct.values())))
         readers = weights > 0
         share = (readers & (graph.shared >= 0)).sum() / max(readers.sum(), 1)
         assert row["sharing[operators]"] == pytest.approx(share)
+        again = (weights.sum() - sum(distinct.values())) / max(weights.sum(), 1)
+        assert row["sharing[parameters]"] == pytest.approx(again)
 
 
 @given(operator_graphs(), st.randoms(use_true_random=False))
@@ -239,8 +242,7 @@ def test_features_do_not_depend_on_the_numbering_of_the_nodes(graph, random):
         [graph.labels[v] for v in order],
         graph.shared[order],
     )
-    alone = [name for name in FAMILIES if name != "sharing"]  # a group may hold other weights
-    one, two = OperatorFeatures(alone).fit_transform([graph, other]).to_numpy()
+    one, two = OperatorFeatures().fit_transform([graph, other]).to_numpy()
     np.testing.assert_allclose(one, two, atol=1e-6)
 
 

@@ -46,7 +46,9 @@ except ModuleNotFoundError as error:
 """
 
 
-@pytest.mark.parametrize("entry", ["networks", "proxies", "scoring", "predictors.brpnas"])
+@pytest.mark.parametrize(
+    "entry", ["networks", "proxies", "scoring", "operators.tracing", "predictors.brpnas"]
+)
 def test_without_pytorch_every_door_says_what_to_do(entry):
     run = subprocess.run(
         [sys.executable, "-c", WITHOUT_TORCH.format(entry=entry)],
@@ -104,13 +106,16 @@ def imports_of_the_package():
 
 
 DOORS = {
-    "torch": ("_torch", "networks", "proxies", "scoring", "predictors.brpnas", "_watch", "_copies"),
+    "torch": (
+        "_torch", "networks", "operators.tracing", "proxies", "scoring", "predictors.brpnas",
+        "_watch", "_copies",
+    ),
     "xgboost": ("predictors._xgboost",),
     "distributed": ("_parallel",),  # where joblib's backend is Dask, and so there
     "IPython": ("chapter",),  # where there is a notebook, and so there
     "myst_nb": ("claims",),  # left out where it is not there
     "matplotlib_inline": ("chapter",),  # in a notebook, whose kernel brings it
-}
+}  # fmt: skip
 """Modules that are no requirement: where they may be imported, each behind an error that helps."""
 
 

@@ -92,6 +92,35 @@ def test_tokens_are_scored_by_hand():
     assert "embed.weight" in reasons(scores)["fisher"]
 
 
+class Named(nn.Module):
+    """Another network's output, with what went in beside it."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x):
+        return {"given": x, "logits": self.network(x)}
+
+
+def test_several_outputs_of_a_network_without_convolutions_and_relu():
+    network = nn.Sequential(nn.Linear(5, 8), nn.GELU(), nn.Linear(8, 3))
+    vectors = np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32)
+    alone = score_network(network, (vectors, CLASSES[:6]))
+
+    def loss(output, labels):
+        return F.cross_entropy(output["logits"], labels)
+
+    both = score_network(Named(network), (vectors, CLASSES[:6]), loss=loss)
+    assert set(reasons(alone)) == {"zen"}
+    assert set(reasons(both)) == {"zen", "synflow", "jacov", "epe_nas"}
+    for name in ("synflow", "jacov", "epe_nas"):
+        assert np.isnan(both[name])
+        assert "the network returns dict" in reasons(both)[name]
+    for name in ("params", "flops", "snip", "grad_norm", "grasp", "fisher", "plain", "nwot"):
+        assert both[name] == pytest.approx(alone[name], rel=1e-5), name
+
+
 @pytest.mark.parametrize("kind", ["vectors", "signals", "sequences", "one channel", "volumes"])
 def test_inputs_of_other_shapes(kind):
     shapes = {

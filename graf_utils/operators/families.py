@@ -64,7 +64,6 @@ class Asked(NamedTuple):
             "numbers": self.numbers,
         }[columns]
 
-
     def named_groups(self) -> dict[str, tuple[str, ...]]:
         """Return the groups that are not a kind alone, under its name.
 
@@ -370,16 +369,18 @@ def _sharing(union: Union, asked: Asked) -> NDArray[np.float64]:
     parameters = np.nan_to_num(union.number("parameters"))
     groups = union.shared()
     shares = groups >= 0
-    first = np.zeros(union.n_nodes, dtype=bool)
-    first[np.unique(groups, return_index=True)[1]] = True  # one of each group, and of -1
-    again = shares & ~first
     read, readers = (union.per_graph(np.add, x) for x in (parameters, (parameters > 0) * 1.0))
-    twice = union.per_graph(np.add, parameters * again)
+    most = np.zeros(groups.max(initial=0) + 1)  # of each group: what all its operators read
+    np.maximum.at(most, groups[shares], parameters[shares])
+    of_graph = np.zeros(len(most), dtype=int)
+    of_graph[groups[shares]] = union.graph[shares]
+    alone = union.per_graph(np.add, parameters * ~shares)
+    distinct = alone + np.bincount(of_graph, most, minlength=union.n_graphs)
     return np.stack(
         [
             union.per_graph(np.add, (shares & (parameters > 0)) * 1.0) / np.maximum(readers, 1),
-            twice / np.maximum(read, 1),
-            np.log1p(read - twice),
+            (read - distinct) / np.maximum(read, 1),
+            np.log1p(distinct),
         ],
         axis=1,
     )

@@ -38,7 +38,7 @@ class OperatorGraph:
         A finer name of each node, such as ``relu``; ``""`` where there is none.
     shared : array-like of int, of shape (n_nodes,), optional
         Which nodes read the same weights: equal numbers from 0 for those that do, `UNSHARED` (-1)
-        for all others.
+        for all others. The weights of a group are taken to be those of its node that has most.
 
     Attributes
     ----------

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import io
 import itertools
 import logging
 import traceback
@@ -66,7 +67,7 @@ def capture(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) 
         The module cannot be copied or traced; the message names its line and the remedy.
     """
     mode = FakeTensorMode(allow_non_fake_inputs=True)
-    bare = _without_weights(model, mode)
+    bare = _TensorsOnly(_without_weights(model, mode))
     args, kwargs = pytree.tree_map_only(Tensor, lambda x: _fake(x, mode), (args, dict(kwargs)))
     with _quiet():
         try:
@@ -115,12 +116,12 @@ def _without_weights(model: nn.Module, mode: FakeTensorMode) -> nn.Module:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without gradients, PyTorch's fused fast path of attention, its warnings and its log."""
+    """Without gradients, the fused fast path of attention, warnings, and what PyTorch prints."""
     fast, level = torch.backends.mha.get_fastpath_enabled(), logging.root.manager.disable
     torch.backends.mha.set_fastpath_enabled(False)
     logging.disable(logging.CRITICAL)
     try:
-        with warnings.catch_warnings(), torch.no_grad():
+        with warnings.catch_warnings(), torch.no_grad(), contextlib.redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
@@ -129,6 +130,24 @@ def _quiet() -> Iterator[None]:
 
 
 # --- two ways to record ---------------------------------------------------------------------------
+
+
+class _TensorsOnly(nn.Module):
+    """Another module, of whose outputs only tensors are returned.
+
+    Objects that PyTorch does not look into, such as a cache, are left out, unless one is all that
+    the module returns.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, *args: Any, **kwargs: Any) -> list[Tensor]:
+        returned = self.model(*args, **kwargs)
+        if pytree.tree_is_leaf(returned) and not isinstance(returned, Tensor):
+            returned = list(getattr(returned, "__dict__", {}).values())
+        return [x for x in pytree.tree_leaves(returned) if isinstance(x, Tensor)]
 
 
 def _exported(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Captured:
@@ -147,22 +166,15 @@ def _recorded(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -
     parameters, buffers = dict(model.named_parameters()), dict(model.named_buffers())
 
     def run(held: dict[str, Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
-        returned = torch.func.functional_call(model, held, args, kwargs)
-        return [x for x in pytree.tree_leaves(_unpacked(returned)) if isinstance(x, Tensor)]
+        return torch.func.functional_call(model, held, args, kwargs)
 
-    functional = torch.func.functionalize(run, remove="mutations")
-    record = make_fx(functional, pre_dispatch=True, _allow_non_fake_inputs=True)
+    record = make_fx(run, pre_dispatch=True, _allow_non_fake_inputs=True)
     graph = record(parameters | buffers, args, kwargs).graph
+    if _changes_views(graph):
+        raise ValueError("an operation in place changes a view")
     places = [node.name for node in graph.nodes if node.op == "placeholder"]
     names = [*parameters, *([None] * len(buffers))]
     return Captured(graph, dict(zip(places, names, strict=False)))
-
-
-def _unpacked(returned: Any) -> Any:
-    """The values of an object of a class that PyTorch does not look into."""
-    if pytree.tree_is_leaf(returned) and not isinstance(returned, Tensor):
-        return list(vars(returned).values()) if hasattr(returned, "__dict__") else []
-    return returned
 
 
 def name_of_operation(target: Any) -> str:
@@ -211,7 +223,7 @@ def _explained(
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if not f.filename.startswith((*_OURS, "<", "/usr/lib/python"))]
     inside = [f for f in own if f.name != "_make" and "contextlib" not in f.filename]
-    where = "its call"
+    where = "In its call"
     if inside:
         frame = inside[-1]
         where = f"{frame.filename}, line {frame.lineno}, in {frame.name}: {frame.line!r}"

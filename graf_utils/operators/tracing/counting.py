@@ -55,14 +55,11 @@ def kernel_of(arguments: dict[str, Any], weight: Shape | None) -> tuple[float, f
 def _convolution(arguments: dict[str, Any], shapes: list[Shape], out: Shape) -> float:
     image, weight = shapes[0], shapes[1]
     per_channel = size_of(weight) / weight[0]
-    transposed = arguments.get("transposed") or "output_padding" in arguments
-    if transposed and arguments.get("transposed", True):
-        return size_of(image) * per_channel
-    return size_of(out) * per_channel
+    return size_of(image if arguments.get("transposed") else out) * per_channel
 
 
 def _linear(arguments: dict[str, Any], shapes: list[Shape], out: Shape) -> float:
-    return size_of(out) * shapes[1][-1]
+    return size_of(out) * shapes[0][-1]
 
 
 def _product(arguments: dict[str, Any], shapes: list[Shape], out: Shape) -> float:
@@ -128,9 +125,11 @@ def multiply_adds_of(
     float
         NaN where a size depends on data.
     """
+    if name.startswith("conv_transpose"):
+        arguments = arguments | {"transposed": True}
     if name == "einsum":
         return _einsum(arguments, shapes, out)
-    if name == "linear":
+    if name == "linear" or "grouped_mm" in name:
         return _linear(arguments, shapes, out)
     if kind in ("linear", "matmul"):
         return _product(arguments, shapes, out)

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import networkx as nx
 import numpy as np
 from torch import Tensor, nn
 
@@ -44,6 +45,12 @@ def traced(model: nn.Module, example_inputs: Any) -> dict[str, Any]:
             "function into the forward method of one."
         )
     reading = read(capture(model, *_read_inputs(example_inputs)))
+    if not reading.is_computed:
+        raise ValueError(
+            f"{type(model).__name__} cannot be traced: it returns no tensor that PyTorch computed "
+            "from its inputs. Return one, and compute with tensors from the inputs to it: what "
+            "becomes an array of NumPy or a number on the way is lost."
+        )
     if reading.unknown:
         warnings.warn(
             f"{type(model).__name__}: no kind is known for {reading.unknown}, which become "
@@ -102,15 +109,16 @@ def _passed(operator: Operator) -> dict[str, float]:
 
 
 def _shared(nodes: list[Operator]) -> np.ndarray:
-    """Groups of nodes that read the same weight."""
-    groups, of_key = np.full(len(nodes), UNSHARED), {}
+    """Groups of nodes that read a weight in common."""
     readers: dict[str, list[int]] = {}
     for number, node in enumerate(nodes):
         for key in node.weights:
             readers.setdefault(key, []).append(number)
-    for key, several in readers.items():
+    common = nx.Graph()
+    for several in readers.values():
         if len(several) > 1:
-            known = [groups[number] for number in several if groups[number] != UNSHARED]
-            of_key[key] = known[0] if known else len(of_key)
-            groups[several] = of_key[key]
+            nx.add_path(common, several)
+    groups = np.full(len(nodes), UNSHARED)
+    for group, members in enumerate(sorted(nx.connected_components(common), key=min)):
+        groups[list(members)] = group
     return groups

@@ -36,7 +36,7 @@ class Mapped(NamedTuple):
 _NAMES: dict[str, str] = {
     "conv": "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d convolution "
     "_convolution",
-    "linear": "linear addmm addmv",
+    "linear": "linear addmm addmv _grouped_mm grouped_mm_fallback",
     "matmul": "matmul mm bmm baddbmm addbmm mv dot einsum",
     "attention": "scaled_dot_product_attention",
     "recurrent": "lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell",
@@ -74,7 +74,7 @@ _NAMES: dict[str, str] = {
     "im2col col2im masked_fill tril triu neg positive identity fill view_as_real view_as_complex "
     "real as_strided _reshape_alias broadcast_to atleast_2d atleast_3d unsafe_split nan_to_num "
     "resolve_conj resolve_neg conj bernoulli rot90 double float half bfloat16 _cast_Float "
-    "_assert_tensor_metadata",
+    "_assert_tensor_metadata _add_batch_dim _remove_batch_dim",
     CONSTANT: "zeros_like ones_like full_like empty_like rand_like randn_like new_zeros new_ones "
     "new_full new_empty argmax argmin argsort one_hot bucketize searchsorted nonzero "
     "nonzero_numpy eq ne lt le gt ge logical_and logical_or logical_not logical_xor bitwise_and "
@@ -87,6 +87,8 @@ _LABELS: dict[str, str] = {
     "_native_batch_norm_legit_no_training": "batch_norm",
     "_batch_norm_no_update": "batch_norm",
     "native_batch_norm": "batch_norm",
+    "_grouped_mm": "linear",
+    "grouped_mm_fallback": "linear",
     "native_layer_norm": "layer_norm",
     "native_group_norm": "group_norm",
     "_fused_rms_norm": "rms_norm",

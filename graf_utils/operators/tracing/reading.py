@@ -18,6 +18,7 @@ from graf_utils.operators.tracing.mapping import CONSTANT, OPERATORS, PART, SHAP
 __all__ = ["Operator", "Reading", "read"]
 
 _LAST_AXIS = ("linear", "layer_norm", "rms_norm", "embedding", "recurrent")
+_JOINING = ("add", "multiply", "concat")  # of one value alone, they do nothing that counts
 _CONVOLUTIONS = ("conv", "depthwise-conv", "pointwise-conv")
 
 
@@ -51,7 +52,18 @@ class Operator:
 
 @dataclass(eq=False)
 class Value:
-    """What a node of the graph stands for: an operator's output, or something made of weights."""
+    """What a node of the graph stands for: an operator's output, or something made of weights.
+
+    Attributes
+    ----------
+    operator : Operator or None
+        None for what is made of weights and constants.
+    shape : tuple of int
+    weights : dict of str to float
+        Weights that are read where `operator` is None.
+    axes : Axes
+        Which axes are channels.
+    """
 
     operator: Operator | None
     shape: tuple[Any, ...] = ()
@@ -61,6 +73,8 @@ class Value:
     """Along which a list of parts is cut; ``getitem`` makes the part."""
     drops: bool = False
     """Whether the parts of the list lack that axis."""
+    several: list[Value] | None = None
+    """What a part of the module returns that is a graph of its own."""
 
 
 class Reading(NamedTuple):
@@ -72,10 +86,13 @@ class Reading(NamedTuple):
         What the module returns, as far as it depends on the inputs.
     unknown : list of str
         Operations that are not in the table.
+    is_computed : bool
+        Whether something is returned that an operation gave, or an input.
     """
 
     outputs: list[Operator]
     unknown: list[str]
+    is_computed: bool
 
 
 def read(captured: Captured) -> Reading:
@@ -92,7 +109,8 @@ def read(captured: Captured) -> Reading:
     reader = _Reader(captured.weights)
     for node in captured.graph.nodes:
         reader.take(node)
-    return Reading(reader.outputs, sorted(reader.unknown))
+    is_computed = reader.is_computed or bool(reader.outputs)
+    return Reading(reader.outputs, sorted(reader.unknown), is_computed)
 
 
 class _Reader:
@@ -103,14 +121,18 @@ class _Reader:
         self.values: dict[fx.Node, Value] = {}
         self.outputs: list[Operator] = []
         self.unknown: set[str] = set()
+        self.is_computed = False
 
     def take(self, node: fx.Node) -> None:
         """Read the next node."""
+        if node in self.values:  # given to a graph inside
+            return
         if node.op == "placeholder":
             self.values[node] = self._given(node)
         elif node.op == "output":
-            found = [self.values.get(each) for each in node.all_input_nodes]
-            self.outputs = [value.operator for value in found if value and value.operator]
+            found = [self.values[each] for each in node.all_input_nodes]
+            self.outputs = [value.operator for value in found if value.operator]
+            self.is_computed = any(each.op == "call_function" for each in node.all_input_nodes)
         elif node.op == "get_attr":
             self.values[node] = Value(None, _shape(node))
         else:
@@ -133,27 +155,43 @@ class _Reader:
 
     def _called(self, node: fx.Node) -> Value:
         """The value of an operation."""
-        name, taken = name_of_operation(node.target), self._taken(node)
+        name, inner = name_of_operation(node.target), _graph_inside(node)
+        if inner is not None:
+            return self._inside(node, inner)
+        taken = self._taken(node)
         data = [value for value in taken if value.operator]
         if name == "getitem":
             return self._item(node, taken[0])
         mapped = OPERATORS.get(name)
         if not data:
             return _of_weights(node, name, mapped, taken)
+        if _breaks_gradient(node, data) or (mapped and mapped.kind == CONSTANT):
+            return Value(None, _shape(node))
         if mapped is None:
             self.unknown.add(name)
             mapped = Mapped("other", name)
-        if mapped.kind == CONSTANT or _breaks_gradient(node, data):
-            return Value(None, _shape(node))
         arguments = _arguments(node)
         if mapped.kind == SHAPE:
             return _moved(node, name, arguments, data[0])
         if mapped.kind == PART:
             return self._part(node, name, arguments, data[0])
-        if mapped.kind in ("add", "multiply") and len(data) == 1 and not _weights(taken):
+        if mapped.kind in _JOINING and len(data) == 1 and not _weights(taken):
             is_zero = mapped.kind == "multiply" and arguments.get("other") == 0
             return Value(None, _shape(node)) if is_zero else _moved(node, name, {}, data[0])
         return _operator(node, name, mapped, arguments, taken)
+
+    def _inside(self, node: fx.Node, inner: fx.Graph) -> Value:
+        """What a graph inside returns, such as a region without autocast."""
+        given = [arg for arg in node.args if isinstance(arg, fx.Node) and arg.op != "get_attr"]
+        places = [each for each in inner.nodes if each.op == "placeholder"]
+        self.values |= {place: self.values[arg] for place, arg in zip(places, given, strict=True)}
+        *body, output = inner.nodes
+        for each in body:
+            self.take(each)
+        returned = output.args[0]
+        returned = returned if isinstance(returned, list | tuple) else [returned]
+        several = [self.values.get(each, Value(None)) for each in returned]
+        return Value(None, several=several)
 
     def _taken(self, node: fx.Node) -> list[Value]:
         """The values of the tensors that an operation takes, each as often as it takes it."""
@@ -166,6 +204,8 @@ class _Reader:
     def _item(self, node: fx.Node, several: Value) -> Value:
         """One of several values: a part, or one of the outputs of an operator."""
         index = node.args[1]
+        if several.several is not None:
+            return several.several[index]
         if several.operator is None:
             part = {f"{key}[{index}]": size_of(_shape(node)) for key in several.weights}
             return Value(None, _shape(node), part if several.axis is not None else several.weights)
@@ -239,10 +279,10 @@ def _operator(
     """The operator of an operation, with its numbers."""
     shapes, shape = [value.shape for value in taken], _shape(node)
     data = [value for value in taken if value.operator]
-    kind, label = _refined(mapped, data, taken, shapes)
+    kind, label = _refined(mapped, arguments, taken)
     weight = shapes[1] if kind in _CONVOLUTIONS else None
     kernel, stride = kernel_of(arguments, weight)
-    axes = _axes(kind, label, shape, data)
+    axes = _axes(kind, label, shape, data, weight)
     numbers = dict.fromkeys(NUMBERS, math.nan) | {
         "multiply_adds": multiply_adds_of(kind, name, arguments, shapes, shape),
         "outputs": size_of(shape),
@@ -252,22 +292,20 @@ def _operator(
     }
     if kind == "attention":
         numbers |= heads_of(shapes[0], data[0].operator, shape)
-        data = data[:3] + [value for value in data[3:] if value.operator.kind != PART]
     inputs = [value.operator for value in data]
     operator = Operator(kind, label, inputs, shape, _weights(taken), numbers)
     return Value(operator, shape, axes=axes)
 
 
-def _refined(
-    mapped: Mapped, data: list[Value], taken: list[Value], shapes: list[tuple[Any, ...]]
-) -> Mapped:
+def _refined(mapped: Mapped, arguments: dict[str, Any], taken: list[Value]) -> Mapped:
     """The kind of a convolution or a product, which depends on the weights."""
     if mapped.kind == "conv":
-        weight = shapes[1]
-        if all(side == 1 for side in weight[2:]) and weight[1] != 1:
-            return Mapped("pointwise-conv", mapped.label)
-        if weight[1] == 1 and shapes[0][1] == weight[0] > 1:
+        weight, groups = taken[1].shape, arguments.get("groups", 1)
+        is_transposed = mapped.label.startswith("conv_transpose") or arguments.get("transposed")
+        if groups > 1 and (weight[0] // groups if is_transposed else weight[1]) == 1:
             return Mapped("depthwise-conv", mapped.label)
+        if all(side == 1 for side in weight[2:]):
+            return Mapped("pointwise-conv", mapped.label)
     if mapped.kind in ("linear", "matmul"):
         n_factors = 2 if len(taken) > 1 else 1
         factors = taken[-n_factors:] if mapped.label != "linear" else taken[:2]
@@ -302,11 +340,13 @@ def heads_of(query: tuple[Any, ...], source: Operator, out: tuple[Any, ...]) -> 
     return {"heads": heads, "channels": heads * out[-1]}
 
 
-def _axes(kind: str, label: str, shape: tuple[Any, ...], data: list[Value]) -> Axes:
+def _axes(kind: str, label: str, shape: tuple[Any, ...], data: list[Value], weight: Any) -> Axes:
     """Which axes of an operator's output are channels."""
     if not shape:
         return None
-    if kind in _CONVOLUTIONS or label in ("batch_norm", "group_norm", "instance_norm"):
+    if weight is not None:  # of a convolution: before the axes over which its kernel goes
+        return axes_of(len(shape), 1 - len(weight))
+    if label in ("batch_norm", "group_norm", "instance_norm"):
         return axes_of(len(shape), 1)
     if kind in _LAST_AXIS or label in _LAST_AXIS:
         return axes_of(len(shape), -1)
@@ -321,10 +361,23 @@ def _channels(
     if kind in _CONVOLUTIONS or kind in _LAST_AXIS or kind == "concat":
         if axes and sum(axes) == 1:
             return float(shape[axes.index(True)])
-    return data[0].operator.numbers.get("channels", math.nan)
+    known = [value.operator.numbers.get("channels", math.nan) for value in data]
+    return next((channels for channels in known if not math.isnan(channels)), math.nan)
 
 
 # --- nodes ----------------------------------------------------------------------------------------
+
+
+def _graph_inside(node: fx.Node) -> fx.Graph | None:
+    """The graph that a node carries out, if it is a region of the module with settings of its own.
+
+    Such are ``wrap_with_autocast`` and ``wrap_with_set_grad_enabled``.
+    """
+    if not name_of_operation(node.target).startswith("wrap_with_"):
+        return None
+    named = [arg for arg in node.args if isinstance(arg, fx.Node) and arg.op == "get_attr"]
+    inside = getattr(node.graph.owning_module, named[0].target, None) if named else None
+    return getattr(inside, "graph", None)
 
 
 def _first(node: fx.Node) -> Any:
@@ -336,8 +389,10 @@ def _first(node: fx.Node) -> Any:
 
 
 def _shape(node: fx.Node) -> tuple[Any, ...]:
+    """The shape of a node's tensor, NaN for sizes that depend on data."""
     value = _first(node)
-    return tuple(value.shape) if isinstance(value, Tensor) else ()
+    sizes = value.shape if isinstance(value, Tensor) else ()
+    return tuple(size if isinstance(size, int) else math.nan for size in sizes)
 
 
 def _is_float(node: fx.Node) -> bool:

@@ -1,4 +1,4 @@
-"""Operators that are written in another dress: attention by hand, packed weights, norms by hand."""
+"""Operators in another dress: attention, norms and activations by hand, packed weights."""
 
 from __future__ import annotations
 
@@ -39,9 +39,10 @@ def in_order(outputs: Iterable[Operator]) -> list[Operator]:
 def rewrite(outputs: list[Operator]) -> list[Operator]:
     """Give models that compute the same in another way the same operators.
 
-    Attention that is written as products of matrices around a softmax becomes one operator; a
-    linear layer that is cut along its channels becomes one layer per part; a normalisation and a
-    SiLU that are written out become one operator.
+    A bias that is added becomes part of its layer; attention that is written as products of
+    matrices around a softmax becomes one operator; a linear layer that is cut along its channels
+    becomes one layer per part; a normalisation, a SiLU and a GELU that are written out become one
+    operator; all parts of a value side by side are that value.
 
     Parameters
     ----------
@@ -53,7 +54,7 @@ def rewrite(outputs: list[Operator]) -> list[Operator]:
     list of Operator
         The outputs.
     """
-    for step in (_join_attention, _unpack, _join_norms, _join_silu):
+    for step in (_join_parts, _join_bias, _join_attention, _unpack, _join_norms, _join_activations):
         outputs = step(outputs)
     return outputs
 
@@ -79,6 +80,50 @@ def _replaced(outputs: list[Operator], new: dict[Operator, Operator]) -> list[Op
     for operator in in_order([*outputs, *new.values()]):
         operator.inputs = [newest(source) for source in operator.inputs]
     return [newest(operator) for operator in outputs]
+
+
+# --- parts ----------------------------------------------------------------------------------------
+
+
+def _join_parts(outputs: list[Operator]) -> list[Operator]:
+    """All parts of one value, put side by side again, are that value."""
+    new: dict[Operator, Operator] = {}
+    for joined in in_order(outputs):
+        parts = set(joined.inputs)
+        sources = {_whole(part) for part in parts}
+        if joined.kind != "concat" or joined.weights or len(sources) != 1:
+            continue
+        (source,) = sources
+        size = sum(part.numbers["outputs"] for part in parts)
+        if all(part.kind == PART for part in parts) and size == source.numbers["outputs"]:
+            new[joined] = source
+    return _replaced(outputs, new)
+
+
+def _whole(part: Operator) -> Operator:
+    """What a part, or a part of a part, is taken from."""
+    while part.kind == PART:
+        (part,) = part.inputs
+    return part
+
+
+# --- biases ---------------------------------------------------------------------------------------
+
+_LAYERS = ("linear", "conv", "depthwise-conv", "pointwise-conv")
+
+
+def _join_bias(outputs: list[Operator]) -> list[Operator]:
+    """A weight per channel that is added to the output of a layer is its bias."""
+    new: dict[Operator, Operator] = {}
+    for layer, users in _users(outputs).items():
+        if layer.kind not in _LAYERS or len(users) != 1 or layer in outputs:
+            continue
+        (total,) = users
+        is_bias = sum(total.weights.values()) == layer.numbers["channels"]
+        if total.kind == "add" and len(total.inputs) == 1 and is_bias:
+            layer.weights |= total.weights
+            new[total] = layer
+    return _replaced(outputs, new)
 
 
 # --- attention ------------------------------------------------------------------------------------
@@ -157,7 +202,7 @@ def _layer(packed: Operator, part: Operator, number: int) -> Operator:
     return Operator(packed.kind, packed.label, packed.inputs, part.shape, weights, numbers)
 
 
-# --- norms and SiLU -------------------------------------------------------------------------------
+# --- norms and activations ------------------------------------------------------------------------
 
 _ROOTS = ("sqrt", "rsqrt", "pow", "reciprocal")
 
@@ -233,15 +278,42 @@ def _with_weights(
     return operator, weights
 
 
-def _join_silu(outputs: list[Operator]) -> list[Operator]:
-    """x · sigmoid(x)."""
+_GATES = {"sigmoid": "silu", "erf": "gelu", "tanh": "gelu"}
+"""By the function with which a value is multiplied: the activation that it makes."""
+
+
+def _join_activations(outputs: list[Operator]) -> list[Operator]:
+    """x · sigmoid(x); x · (1 + erf(x)); x · (1 + tanh(x + x³)), all up to constant factors."""
     new: dict[Operator, Operator] = {}
     for product in in_order(outputs):
         if product.kind != "multiply" or len(product.inputs) != 2:
             continue
         for value, gate in (product.inputs, product.inputs[::-1]):
-            if gate.label == "sigmoid" and gate.inputs == [value]:
-                numbers = gate.numbers
-                new[product] = Operator("activation", "silu", [value], gate.shape, {}, numbers)
+            if gate.label in _GATES and _is_argument(gate, value):
+                label, numbers = _GATES[gate.label], gate.numbers
+                new[product] = Operator("activation", label, [value], gate.shape, {}, numbers)
                 break
     return _replaced(outputs, new)
+
+
+def _is_argument(gate: Operator, value: Operator) -> bool:
+    """Whether a gate is a function of a value: of itself, or of the sum with its third power."""
+    if gate.inputs == [value]:
+        return gate.label != "tanh"
+    (inner,) = gate.inputs
+    powers = [each for each in inner.inputs if each is not value]
+    is_sum = gate.label == "tanh" and inner.kind == "add" and value in inner.inputs
+    return is_sum and len(powers) == 1 and _is_power(powers[0], value)
+
+
+def _is_power(power: Operator, value: Operator) -> bool:
+    """Whether an operator is a power of a value, also as a product."""
+    factors, waiting = set(), [power]
+    while waiting:
+        each = waiting.pop()
+        is_product = each.label == "pow" or each.kind == "multiply"
+        if each is not value and is_product:
+            waiting += each.inputs
+        else:
+            factors.add(each)
+    return factors == {value}
