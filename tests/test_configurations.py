@@ -252,6 +252,9 @@ def test_hw_gpt_has_ten_thousand_architectures_without_inactive_layers():
     assert (first["width"], first["bias"], len(first["layers"])) == (384, False, 10)
     measured = load_table("hw-gpt-s-a100")
     assert (table.rows(measured.codes) >= 0).all()  # all of them have a perplexity
+    latency, energy = measured.target("latency"), measured.target("energy")
+    assert kendalltau(latency, energy).statistic == pytest.approx(0.036, abs=6e-4)  # by chance
+    assert kendalltau(latency, measured.proxies["params"]).statistic > 0.9
 
 
 def test_entries_of_layers_that_are_not_there_are_cut():

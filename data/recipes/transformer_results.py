@@ -115,8 +115,7 @@ PLAN = (
     Line("nas-bench-bert", "glue", ("depth",), predictors=("ridge",)),
     *(Line(name, "latency", ("numbers", "numbers+graf+flow"), predictors=TREES) for name in HAT),
     Line("flexibert-sst2", "accuracy", BOTH, predictors=TREES),
-    *(Line("hw-gpt-s-a100", target, ("numbers", "numbers+graf+flow"), predictors=TREES)
-      for target in ("latency", "energy")),
+    Line("hw-gpt-s-a100", "latency", ("numbers", "numbers+graf+flow"), predictors=TREES),
 )  # fmt: skip
 """In the order of importance: the same in each round of seeds."""
 
@@ -148,6 +147,14 @@ def operator_features(table: Table, cache: Path) -> pd.DataFrame:
     return frame
 
 
+def weights(table: Table, cache: Path) -> pd.DataFrame:
+    """The number of parameters of the operator graphs of a table, computed once."""
+    layers = layers_of(table)
+    parts = [layers, parameters, operator_graphs, table.codes]
+    frame, _ = kept(cache / "features", parts, lambda: parameters(operator_graphs(table, layers)))
+    return frame
+
+
 def of_paths(frame: pd.DataFrame, inside: bool) -> pd.DataFrame:
     """The columns of families of paths, or the others."""
     return frame[[name for name in frame if (name.split("[")[0] in PATHS) == inside]]
@@ -167,7 +174,7 @@ def of_configurations(table: Table, cache: Path) -> dict[str, Callable[[], pd.Da
         "one-hot": lambda: settings_one_hot(table),
         "numbers": lambda: settings_numbers(table),
         "statistics": lambda: layer_statistics(table),
-        "parameters": lambda: parameters(operator_graphs(table, layers_of(table))),
+        "parameters": lambda: weights(table, cache),
         "depth": lambda: settings_numbers(table)[["depth"]],
         "metrics": lambda: table.proxies,
         "as-trained": lambda: trained_settings(table),
@@ -340,10 +347,11 @@ def write_numbers(path: Path, cache: Path) -> None:
             continue
         seen.add((line.name, line.target))
         try:
-            found = numbers_of(line, cache)
-        except DataError:
+            files = load(line)[0].provenance["files"]
+        except DataError:  # `run` has said so
             continue
-        merge_results(path, found, ["table", "target", "number"], recipe=RECIPE)
+        found = numbers_of(line, cache)
+        merge_results(path, found, ["table", "target", "number"], recipe=RECIPE, files=files)
 
 
 def status(path: Path) -> pd.DataFrame:
