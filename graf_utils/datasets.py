@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from graf_utils import _configuration_files
 from graf_utils._checks import choice, nearest
 from graf_utils.registry import (
     DataError,
@@ -36,7 +37,7 @@ from graf_utils.registry import (
     download,
     fetch,
 )
-from graf_utils.spaces import NB101, CellSpace, SearchSpace, get_space
+from graf_utils.spaces import NB101, CellSpace, ConfigurationSpace, SearchSpace, get_space
 from graf_utils.table import Table, locate, row_numbers
 
 __all__ = ["list_tables", "load_table"]
@@ -56,7 +57,8 @@ def list_tables(*, registry: Registry | None = None) -> pd.DataFrame:
     -------
     DataFrame
         One row per table and source: ``name, source, space, rows, rows_valid, targets, n_proxies,
-        licence, citation``, and ``available``: whether it can be loaded now without a network.
+        licence, citation``, and ``available``: whether it can be loaded now without a network. Where
+        nobody has counted the rows of a file yet, they are 0, and not checked.
 
     Raises
     ------
@@ -127,9 +129,11 @@ def load_table(
 
 
 def _space(table: dict[str, Any]) -> SearchSpace:
-    """The search space of a table: a name, or a `CellSpace` written out."""
+    """The search space of a table: a name, or one of cells or of configurations written out."""
     space = table["space"]
-    return CellSpace(**space) if isinstance(space, dict) else get_space(space)
+    if not isinstance(space, dict):
+        return get_space(space)
+    return (ConfigurationSpace if "settings" in space else CellSpace)(**space)
 
 
 def _build(table: dict[str, Any], registry: Registry, valid_only: bool) -> Table:
@@ -141,7 +145,7 @@ def _build(table: dict[str, Any], registry: Registry, valid_only: bool) -> Table
         columns += [proxy["column"] for proxy in table.get("proxies", {}).values()]
     frame = pd.concat([_read(local[path], table, columns) for path in files])
     codes = _codes(frame[table["key"]], table, files[0], once=not table.get("repeats"))
-    if len(frame) != table["rows"]:
+    if len(frame) != (table["rows"] or len(frame)):
         raise DataError(
             f"{files} have {len(frame):,} rows, table {name!r} must have "
             f"{table['rows']:,}. Get the registered files, or correct 'rows' in registry.toml."
@@ -166,7 +170,7 @@ def _valid_rows(
         rows = np.sort(np.unique(space.canonical(codes), return_index=True)[1])
     else:
         rows = np.flatnonzero(space.is_valid(codes))
-    if len(rows) != table["rows_valid"]:
+    if len(rows) != (table["rows_valid"] or len(rows)):
         raise DataError(
             f"{files} have {len(rows):,} valid networks, table {table['name']!r} must "
             f"have {table['rows_valid']:,}. Get the registered files, or correct registry.toml."
@@ -325,6 +329,7 @@ _READERS = {
     "zen-zip": _read_zen_zip,
     "records": _read_records,
     "nasbench-vis": _read_nasbench_vis,
+    **_configuration_files.READERS,
 }
 
 

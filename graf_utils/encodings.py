@@ -91,7 +91,7 @@ def _one_hot(table: Table) -> pd.DataFrame:
     space = table.space
     blocks = []
     for prefix, batch in _by_cell(table):
-        is_code = batch.node_ops is None and len(batch.edges) == space.code_length
+        is_code = batch.node_ops is None and len(batch.edges) == space.code_length and not prefix
         places = space.position_names() if is_code else None
         block = one_hot(batch, fixed_wiring=space.fixed_wiring, places=places)
         blocks.append(block.add_prefix(prefix))

@@ -25,7 +25,7 @@ FLOORS = (
     ("spaces",),
     ("table", "redundancy", "registry", "networks"),
     ("datasets", "features", "operators", "proxies", "results", "fashion_mnist", "path_encoding"),
-    ("encodings", "scoring", "correlations", "metrics", "ceiling", "contract"),
+    ("encodings", "scoring", "correlations", "metrics", "ceiling", "contract", "transformers"),
     ("predictors",),
     ("evaluation", "paired", "published", "deployment"),
     ("search", "explain", "figures"),

@@ -56,6 +56,8 @@ SHARED_STRINGS: dict[tuple[str, str], str] = {
     ("results", "shap"): "the package whose version is written beside results",
     ("spaces", "plain"): "an operation of a benchmark that is called so",
     ("spaces", "nb301"): "another name of a space, and of a table",
+    ("transformers", "depth"): "a column: the number of layers",
+    ("transformers", "plain"): "a function: an operator without weights",
     **dict.fromkeys(
         [
             ("plots", name)

@@ -133,7 +133,14 @@ def test_graph_batch_agrees_with_networkx():
 
 
 def test_spaces_by_name():
-    assert list_spaces() == ["darts", "nb101", "nb201", "tnb101-macro", "tnb101-micro"]
+    assert list_spaces() == [
+        "darts",
+        "darts-lenient",
+        "nb101",
+        "nb201",
+        "tnb101-macro",
+        "tnb101-micro",
+    ]
     assert get_space("nb201") == SPACE == get_space(SPACE)
     with pytest.raises(ValueError, match="Did you mean 'nb201'"):
         get_space("nb2O1")

@@ -7,7 +7,9 @@ import re
 from graf_utils._checks import nearest, short
 from graf_utils.spaces.base import SearchSpace
 from graf_utils.spaces.cell import CellSpace
+from graf_utils.spaces.configurations import ConfigurationSpace
 from graf_utils.spaces.darts import DARTS
+from graf_utils.spaces.darts_lenient import LenientDARTS
 from graf_utils.spaces.listed import FeatureSpace
 from graf_utils.spaces.nb101 import NB101
 from graf_utils.spaces.nb201 import NB201
@@ -18,7 +20,9 @@ __all__ = [
     "NB101",
     "NB201",
     "CellSpace",
+    "ConfigurationSpace",
     "FeatureSpace",
+    "LenientDARTS",
     "SearchSpace",
     "TNB101Macro",
     "TNB101Micro",
@@ -27,7 +31,7 @@ __all__ = [
 ]
 
 _SPACES: dict[str, type[SearchSpace]] = {
-    space.name: space for space in (DARTS, NB101, NB201, TNB101Macro, TNB101Micro)
+    space.name: space for space in (DARTS, LenientDARTS, NB101, NB201, TNB101Macro, TNB101Micro)
 }
 
 

@@ -125,8 +125,9 @@ class DARTS(SearchSpace):
                         "cycles; 0 is c_{k-2}, 1 is c_{k-1})."
                     )
                 if not 0 <= op < len(self.operations):
+                    last = len(self.operations) - 1
                     return (
-                        f"{where}: operation id {op} is unknown; ids are 0..6: "
+                        f"{where}: operation id {op} is unknown; ids are 0..{last}: "
                         + ", ".join(f"{k} {name}" for k, name in enumerate(self.operations))
                         + "."
                     )
