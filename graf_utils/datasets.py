@@ -57,8 +57,8 @@ def list_tables(*, registry: Registry | None = None) -> pd.DataFrame:
     -------
     DataFrame
         One row per table and source: ``name, source, space, rows, rows_valid, targets, n_proxies,
-        licence, citation``, and ``available``: whether it can be loaded now without a network. Where
-        nobody has counted the rows of a file yet, they are 0, and not checked.
+        licence, citation``, and ``available``: whether it can be loaded now without a network.
+        Where nobody has counted the rows of a file yet, they are 0, and not checked.
 
     Raises
     ------
