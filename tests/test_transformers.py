@@ -109,28 +109,48 @@ def test_layers_have_the_weights_of_those_of_torch():
     assert n_weights(flexibert_layers(four)) - n_weights(flexibert_layers(two)) == 2 * encoder
 
 
-def test_scores_show_no_effect_of_the_operation_but_of_the_width(bert):
-    """As in a network that the published training code builds: F tests within one depth."""
-    glue, layers = bert.target("glue"), bert.space.n_layers(bert.codes)
+def within_depths(bert):
+    """The rows of two layers, and those of four."""
+    layers = bert.space.n_layers(bert.codes)
+    return [layers == 2, layers == 4]
+
+
+def p_value(bert, word, rows, values):
+    """Of the hypothesis that settings with this word make no difference, in a linear model."""
     everything = settings_one_hot(bert)
 
-    def residual(columns, rows):
+    def residual(columns):
         design = np.column_stack([np.ones(rows.sum()), everything.loc[rows, columns]])
-        fitted, _, rank, _ = np.linalg.lstsq(design, glue[rows], rcond=None)
-        return ((glue[rows] - design @ fitted) ** 2).sum(), rank
+        fitted, _, rank, _ = np.linalg.lstsq(design, values[rows], rcond=None)
+        return ((values[rows] - design @ fitted) ** 2).sum(), rank
 
-    def p_value(word, rows):
-        columns = list(everything)
-        full, rank = residual(columns, rows)
-        less, rank_less = residual([c for c in columns if word not in c], rows)
-        ratio = (less - full) / (rank - rank_less) / (full / (rows.sum() - rank))
-        return f_distribution.sf(ratio, rank - rank_less, rows.sum() - rank)
+    full, rank = residual(list(everything))
+    less, rank_less = residual([column for column in everything if word not in column])
+    ratio = (less - full) / (rank - rank_less) / (full / (rows.sum() - rank))
+    return f_distribution.sf(ratio, rank - rank_less, rows.sum() - rank)
 
-    for n_layers in (2, 4):
-        rows = layers == n_layers
-        assert p_value("operation", rows) > 0.3
-        assert p_value("hidden_size", rows) < 1e-9
-        assert p_value("n_feed_forward", rows) < 0.01
+
+def test_scores_show_no_effect_of_the_operation_but_of_the_width(bert):
+    """As in a network that the published training code builds: F tests within one depth."""
+    glue = bert.target("glue")
+    for rows in within_depths(bert):
+        assert p_value(bert, "operation", rows, glue) > 0.3
+        assert p_value(bert, "hidden_size", rows, glue) < 1e-9
+        assert p_value(bert, "n_feed_forward", rows, glue) < 0.01
+
+
+def test_metrics_show_no_effect_of_the_width_but_of_the_operation(bert):
+    """The other way round: 30 tests, none of which is below .05 for the hidden size."""
+    seen = 0
+    for _, metric in bert.proxies.items():
+        values = metric.to_numpy()
+        widths, operations = (
+            [p_value(bert, word, rows, values) for rows in within_depths(bert)]
+            for word in ("hidden_size", "operation")
+        )
+        assert min(widths) > 0.05
+        seen += min(operations) < 0.001
+    assert seen == 14
 
 
 def test_as_trained_leaves_what_the_code_reads(bert):
