@@ -1,4 +1,5 @@
-"""The figures of the book: one look per encoding, the idioms that chapters share, cells.
+"""The figures of the book: one look per encoding, the idioms that chapters share, cells and
+networks.
 
 ``theme("paper", width="84 mm")`` makes the same figures for a column of a journal, `latex_table` a
 table.
@@ -12,6 +13,7 @@ is refused. What only one chapter draws stands in that chapter.
 from graf_utils.plots.cells import draw_cell, feature_label
 from graf_utils.plots.cost import cost_dots, cost_front
 from graf_utils.plots.features import correlation_map, relation
+from graf_utils.plots.operators import KIND_COLOURS, draw_operators
 from graf_utils.plots.results import (
     draw_ceiling,
     mean_interval,
@@ -49,6 +51,7 @@ __all__ = [
     "FAMILY_STYLES",
     "GREEN",
     "GREY",
+    "KIND_COLOURS",
     "ORANGE",
     "PALETTE",
     "PURPLE",
@@ -61,6 +64,7 @@ __all__ = [
     "cost_front",
     "draw_ceiling",
     "draw_cell",
+    "draw_operators",
     "feature_label",
     "latex_table",
     "legend_below",
