@@ -180,7 +180,9 @@ def test_the_error_names_the_line_where_there_is_a_file(ran, tmp_path):
     exec(compile(source, str(file), "exec"), left)
     lines = source.splitlines()
     (number,) = [n for n, line in enumerate(lines, start=1) if "x.mean() > 0" in line]
-    assert f" cell.py, line {number}, in forward: '{lines[number - 1].strip()}'" in left["message"]
+    assert (
+        f" This cell, line {number}, in forward: '{lines[number - 1].strip()}'" in left["message"]
+    )
 
 
 def test_nothing_is_allocated_for_the_large_model(ran):

@@ -40,11 +40,6 @@ class OperatorGraph:
         Which nodes read the same weights: equal numbers from 0 for those that do, `UNSHARED` (-1)
         for all others. The weights of a group are taken to be those of its node that has most.
 
-    Attributes
-    ----------
-    n_nodes : int
-        Number of nodes.
-
     Raises
     ------
     ValueError

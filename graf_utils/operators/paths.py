@@ -103,7 +103,7 @@ def _log_paths_to(
 class Moments(NamedTuple):
     """Mean and standard deviation over all paths of a sum along the path.
 
-    Attributes
+    Parameters
     ----------
     mean, std : ndarray of shape (n_graphs, n_columns)
         0 where there is no path.

@@ -21,7 +21,7 @@ __all__ = ["Step", "Union"]
 class Step(NamedTuple):
     """The edges into the nodes of one level.
 
-    Attributes
+    Parameters
     ----------
     sources : ndarray of shape (n_edges,)
         Where each edge begins, in the order of the targets.

@@ -34,7 +34,7 @@ __all__ = ["Captured", "capture", "name_of_operation"]
 class Captured(NamedTuple):
     """The operations of a module.
 
-    Attributes
+    Parameters
     ----------
     graph : torch.fx.Graph
     weights : dict of str to str or None

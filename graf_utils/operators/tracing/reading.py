@@ -26,7 +26,7 @@ _CONVOLUTIONS = ("conv", "depthwise-conv", "pointwise-conv")
 class Operator:
     """An operator while a graph is read and rewritten.
 
-    Attributes
+    Parameters
     ----------
     kind, label : str
     inputs : list of Operator
@@ -54,7 +54,7 @@ class Operator:
 class Value:
     """What a node of the graph stands for: an operator's output, or something made of weights.
 
-    Attributes
+    Parameters
     ----------
     operator : Operator or None
         None for what is made of weights and constants.
@@ -80,7 +80,7 @@ class Value:
 class Reading(NamedTuple):
     """What was read of a graph.
 
-    Attributes
+    Parameters
     ----------
     outputs : list of Operator
         What the module returns, as far as it depends on the inputs.
