@@ -157,10 +157,8 @@ def _check_rows(rows: pd.DataFrame, keys: list[str]) -> None:
     """Check new results before anything is read or written."""
     missing = [key for key in keys if key not in rows]
     if missing or not keys:
-        raise ValueError(
-            f"keys={keys}: there must be one at least, and {missing} are no columns of the rows; "
-            f"name some of {list(rows)}."
-        )
+        wrong = f"{missing} are no columns of the rows" if missing else "there must be one at least"
+        raise ValueError(f"keys={keys}: {wrong}; name some of {list(rows)}.")
     if RUN in rows or rows.empty:
         raise ValueError(
             f"rows: {len(rows)} rows with the columns {list(rows)}. There must be at least one, "

@@ -154,8 +154,8 @@ def test_missing_values_and_other_types_are_compared_as_they_are(tmp_path):
     ("new", "keys", "message"),
     [
         (rows(), ["seed"], "rows: 0 rows with .* at least one"),
-        (rows(1), ["seeds"], r"\['seeds'\] of them are columns of the rows; name some of"),
-        (rows(1), [], "none of them are columns"),
+        (rows(1), ["seeds"], r"\['seeds'\] are no columns of the rows; name some of"),
+        (rows(1), [], "there must be one at least; name some of"),
         (rows(1).assign(run=1), ["seed"], "no column 'run', which merge_results adds; drop or"),
     ],
 )

@@ -74,10 +74,16 @@ LOOK = """() => ({
 
 
 def serious_faults(tab) -> list[tuple[str, str]]:
-    """What axe-core calls a serious or critical accessibility fault: contrast, names, structure."""
+    """What axe-core calls a serious or critical accessibility fault: contrast, names, structure.
+
+    Names and structure are those of one file, whatever the mode: in the dark only the contrast is
+    looked at again.
+    """
+    contrast = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
+    options = contrast if tab.mode == "dark" else None
     return [
         (fault["id"], fault["nodes"][0]["html"][:120])
-        for fault in Axe().run(tab).response["violations"]
+        for fault in Axe().run(tab, options=options).response["violations"]
         if fault["impact"] in ("serious", "critical")
     ]
 
