@@ -17,7 +17,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from graf_utils._checks import numbers_of
 
-__all__ = ["DistinctColumns", "distinct_columns", "independent_columns", "redundant_groups"]
+__all__ = [
+    "DistinctColumns",
+    "DropsRedundant",
+    "distinct_columns",
+    "independent_columns",
+    "redundant_groups",
+]
 
 
 def distinct_columns(X: NDArray[Any]) -> NDArray[np.intp]:
@@ -106,6 +112,41 @@ class DistinctColumns(SelectorMixin, BaseEstimator):
         mask = np.zeros(self.n_features_in_, dtype=bool)
         mask[self.columns_] = True
         return mask
+
+
+class DropsRedundant:
+    """What transformers share that can leave out redundant columns, by `drop_redundant`.
+
+    Mixed into a scikit-learn transformer whose columns follow from its parameters, and which reads
+    graphs instead of a matrix.
+    """
+
+    drop_redundant: bool
+
+    def _learn(self, features: NDArray[Any]) -> None:
+        """Find the columns to keep in `columns_`, of features of shape (n_rows, n_columns)."""
+        self.columns_ = np.arange(features.shape[1])
+        if self.drop_redundant:
+            self.columns_ = distinct_columns(features)
+            if not len(self.columns_):
+                raise ValueError(
+                    f"drop_redundant=True left no column: all features are constant over the "
+                    f"{len(features)} architectures of fit. Fit on architectures that differ."
+                )
+
+    def _kept(self) -> NDArray[np.intp] | None:
+        """Positions of the columns that are kept; None if all are."""
+        if not self.drop_redundant:
+            return None
+        check_is_fitted(self, "columns_")
+        return self.columns_
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = bool(self.drop_redundant)
+        tags.input_tags.two_d_array = False
+        tags.no_validation = True
+        return tags
 
 
 def redundant_groups(X: pd.DataFrame, threshold: float = 1.0) -> dict[str, list[str]]:

@@ -389,6 +389,20 @@ def test_every_column_has_a_meaning_and_redundant_ones_go():
         features.fit(graphs[:1])
 
 
+def test_to_fit_and_transform_computes_the_features_once():
+    times = []
+    counted = OperatorFamily("n", "a number", ("",), lambda union, asked: _counted(times, union))
+    graphs = [residual_network(n) for n in range(3)]
+    frame = OperatorFeatures([counted]).fit_transform(graphs)
+    assert len(times) == 1
+    pd.testing.assert_frame_equal(frame, OperatorFeatures([counted]).fit(graphs).transform(graphs))
+
+
+def _counted(times, union):
+    times.append(union)
+    return np.arange(union.n_graphs, dtype=float)[:, None]
+
+
 def test_a_family_and_groups_of_your_own():
     squares = OperatorFamily(
         "squares", "squared {}", ("nodes",),

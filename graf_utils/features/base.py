@@ -13,12 +13,11 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
 
 from graf_utils import _memory
 from graf_utils._checks import whole_number
 from graf_utils.graphs import GraphBatch
-from graf_utils.redundancy import distinct_columns
+from graf_utils.redundancy import DropsRedundant
 from graf_utils.spaces import SearchSpace, get_space
 from graf_utils.spaces.checking import graphs_of
 from graf_utils.table import Table
@@ -54,7 +53,7 @@ class Size(NamedTuple):
     n_bytes: int
 
 
-class GraphTransformer(TransformerMixin, BaseEstimator):
+class GraphTransformer(DropsRedundant, TransformerMixin, BaseEstimator):
     """A scikit-learn transformer from architectures to columns of numbers.
 
     A subclass has the parameters `space`, `drop_redundant`, `dtype` and `chunk_size`, and defines
@@ -62,7 +61,6 @@ class GraphTransformer(TransformerMixin, BaseEstimator):
     """
 
     space: str | SearchSpace
-    drop_redundant: bool
     dtype: DTypeLike
     chunk_size: int | None
 
@@ -94,16 +92,6 @@ class GraphTransformer(TransformerMixin, BaseEstimator):
         """
         self._learn(self._compute(X))
         return self
-
-    def _learn(self, features: NDArray[Any]) -> None:
-        self.columns_ = np.arange(features.shape[1])
-        if self.drop_redundant:
-            self.columns_ = distinct_columns(features)
-            if not len(self.columns_):
-                raise ValueError(
-                    f"drop_redundant=True left no column: all features are constant over the "
-                    f"{len(features)} architectures of fit. Fit on architectures that differ."
-                )
 
     def transform(self, X: Any) -> NDArray[Any]:
         """Compute the features.
@@ -217,12 +205,6 @@ class GraphTransformer(TransformerMixin, BaseEstimator):
     def _n_columns(self) -> int:
         return len(self._plan()[0])
 
-    def _kept(self) -> NDArray[np.intp] | None:
-        if not self.drop_redundant:
-            return None
-        check_is_fitted(self, "columns_")
-        return self.columns_
-
     def _chunk_size(self) -> int:
         if self.chunk_size is None:
             return _CHUNK
@@ -319,10 +301,3 @@ class GraphTransformer(TransformerMixin, BaseEstimator):
                 "integer."
             )
         return stored
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.requires_fit = bool(self.drop_redundant)
-        tags.input_tags.two_d_array = False
-        tags.no_validation = True
-        return tags

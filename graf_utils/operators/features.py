@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
 
 from graf_utils._checks import choice, listed, names, nearest, short, whole_number
 from graf_utils.features.columns import subsets
@@ -17,7 +16,7 @@ from graf_utils.operators.families import ANY, FAMILIES, Asked, OperatorFamily
 from graf_utils.operators.graph import OperatorGraph
 from graf_utils.operators.kinds import GROUPS, KINDS, NUMBERS
 from graf_utils.operators.union import Union
-from graf_utils.redundancy import distinct_columns
+from graf_utils.redundancy import DropsRedundant
 
 __all__ = ["OperatorFeatures"]
 
@@ -25,7 +24,7 @@ _MAX_GROUPS = 8  # 255 sets
 _CHUNK = 2**15  # nodes at a time: the intermediate arrays stay small
 
 
-class OperatorFeatures(TransformerMixin, BaseEstimator):
+class OperatorFeatures(DropsRedundant, TransformerMixin, BaseEstimator):
     """GRAF-like and flow-like features of operator graphs, one row per network.
 
     All networks are computed together: their graphs are put side by side and swept level by level.
@@ -107,16 +106,29 @@ class OperatorFeatures(TransformerMixin, BaseEstimator):
             X is no list of operator graphs, an argument is wrong, or all columns are constant and
             `drop_redundant` leaves none.
         """
-        values = self._compute(X)
-        self.columns_ = np.arange(values.shape[1])
-        if self.drop_redundant:
-            self.columns_ = distinct_columns(values)
-            if not len(self.columns_):
-                raise ValueError(
-                    f"drop_redundant=True left no column: all features are constant over the "
-                    f"{len(values)} networks of fit. Fit on networks that differ."
-                )
+        self._learn(self._compute(X))
         return self
+
+    def fit_transform(self, X: Any, y: Any = None) -> pd.DataFrame:
+        """Fit and transform, with the features computed once.
+
+        Parameters
+        ----------
+        X : sequence of OperatorGraph
+        y : ignored
+
+        Returns
+        -------
+        DataFrame of shape (n_networks, n_features)
+
+        Raises
+        ------
+        ValueError
+            As in `fit`.
+        """
+        values = self._compute(X)
+        self._learn(values)
+        return self._framed(values)
 
     def transform(self, X: Any) -> pd.DataFrame:
         """Compute the features.
@@ -134,8 +146,11 @@ class OperatorFeatures(TransformerMixin, BaseEstimator):
         ValueError
             As in `fit`.
         """
-        values, columns = self._compute(X), self.get_feature_names_out()
-        kept = self._kept()
+        return self._framed(self._compute(X))
+
+    def _framed(self, values: NDArray[np.float64]) -> pd.DataFrame:
+        """The columns that are kept, with their names."""
+        columns, kept = self.get_feature_names_out(), self._kept()
         return pd.DataFrame(values if kept is None else values[:, kept], columns=columns)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
@@ -182,12 +197,6 @@ class OperatorFeatures(TransformerMixin, BaseEstimator):
         kept = self._kept()
         return frame if kept is None else frame.iloc[kept].reset_index(drop=True)
 
-    def _kept(self) -> NDArray[np.intp] | None:
-        if not self.drop_redundant:
-            return None
-        check_is_fitted(self, "columns_")
-        return self.columns_
-
     def _families(self) -> list[OperatorFamily]:
         """The families asked for."""
         families = list(FAMILIES) if self.families is None else listed(self.families)
@@ -220,13 +229,6 @@ class OperatorFeatures(TransformerMixin, BaseEstimator):
             columns = [_computed(family, union, asked) for family in families]
             parts.append(np.concatenate(columns, axis=1))
         return np.concatenate(parts)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.requires_fit = bool(self.drop_redundant)
-        tags.input_tags.two_d_array = False
-        tags.no_validation = True
-        return tags
 
 
 def _computed(family: OperatorFamily, union: Union, asked: Asked) -> NDArray[np.float64]:
