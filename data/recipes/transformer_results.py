@@ -40,6 +40,7 @@ from graf_utils.table import Table
 from graf_utils.transformers import (
     as_trained,
     bert_layers,
+    depth,
     flexibert_layers,
     gpt_layers,
     hat_layers,
@@ -175,7 +176,7 @@ def of_configurations(table: Table, cache: Path) -> dict[str, Callable[[], pd.Da
         "numbers": lambda: settings_numbers(table),
         "statistics": lambda: layer_statistics(table),
         "parameters": lambda: weights(table, cache),
-        "depth": lambda: settings_numbers(table)[["depth"]],
+        "depth": lambda: depth(table),
         "metrics": lambda: table.proxies,
         "as-trained": lambda: trained_settings(table),
         "graf": lambda: of_paths(features(), False),

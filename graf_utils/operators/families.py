@@ -367,15 +367,9 @@ def _multiply_add_share(union: Union, asked: Asked) -> NDArray[np.float64]:
 
 def _sharing(union: Union, asked: Asked) -> NDArray[np.float64]:
     parameters = np.nan_to_num(union.number("parameters"))
-    groups = union.shared()
-    shares = groups >= 0
     read, readers = (union.per_graph(np.add, x) for x in (parameters, (parameters > 0) * 1.0))
-    most = np.zeros(groups.max(initial=0) + 1)  # of each group: what all its operators read
-    np.maximum.at(most, groups[shares], parameters[shares])
-    of_graph = np.zeros(len(most), dtype=int)
-    of_graph[groups[shares]] = union.graph[shares]
-    alone = union.per_graph(np.add, parameters * ~shares)
-    distinct = alone + np.bincount(of_graph, most, minlength=union.n_graphs)
+    shares = union.shared() >= 0
+    distinct = union.distinct_parameters()
     return np.stack(
         [
             union.per_graph(np.add, (shares & (parameters > 0)) * 1.0) / np.maximum(readers, 1),

@@ -191,3 +191,21 @@ class Union:
             groups.append(np.where(graph.shared < 0, -1, graph.shared + first))
             first += int(graph.shared.max()) + 1
         return np.concatenate(groups)
+
+    def distinct_parameters(self) -> NDArray[np.float64]:
+        """Return the number of weights of each graph, those that several operators read once.
+
+        Of operators that share weights, the one that reads most counts.
+
+        Returns
+        -------
+        ndarray of shape (n_graphs,)
+        """
+        parameters, groups = np.nan_to_num(self.number("parameters")), self.shared()
+        shares = groups >= 0
+        most = np.zeros(groups.max(initial=-1) + 1)
+        np.maximum.at(most, groups[shares], parameters[shares])
+        of_graph = np.zeros(len(most), dtype=np.intp)
+        of_graph[groups[shares]] = self.graph[shares]
+        alone = self.per_graph(np.add, parameters * ~shares)
+        return alone + np.bincount(of_graph, most, minlength=self.n_graphs)

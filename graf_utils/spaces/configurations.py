@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graf_utils._checks import generator, nearest, short
+from graf_utils._configuration_files import write_configuration
 from graf_utils.graphs import GraphBatch, signed_dtype
 from graf_utils.spaces.base import SearchSpace
 
@@ -100,13 +101,13 @@ class ConfigurationSpace(SearchSpace):
         return tuple(len(self.settings) + depth * len(self.layers) for depth in self.depths)
 
     @property
-    def _choices(self) -> list[tuple[Any, ...]]:
+    def choices(self) -> list[tuple[Any, ...]]:
         """The choices of each entry of a code."""
         return [*self.settings.values(), *(list(self.layers.values()) * self.depths[-1])]
 
     @property
     def _sizes(self) -> NDArray[np.integer]:
-        return np.array([len(choices) for choices in self._choices])
+        return np.array([len(choices) for choices in self.choices])
 
     def position_names(self) -> list[str]:
         """Return the name of the setting at each position of a code, layers counted from 0."""
@@ -128,7 +129,7 @@ class ConfigurationSpace(SearchSpace):
         object
         """
         choice = code[position]
-        return None if choice == -1 else self._choices[position][choice]
+        return None if choice == -1 else self.choices[position][choice]
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -187,7 +188,7 @@ class ConfigurationSpace(SearchSpace):
 
     def _explain(self, code: tuple[int, ...]) -> str:
         for position, (name, choices) in enumerate(
-            zip(self.position_names(), self._choices, strict=True)
+            zip(self.position_names(), self.choices, strict=True)
         ):
             if not -1 <= code[position] < len(choices):
                 return (
@@ -255,7 +256,7 @@ class ConfigurationSpace(SearchSpace):
             As `to_codes`.
         """
         (configuration,) = self.configurations([architecture])
-        return _written(configuration)
+        return write_configuration(configuration)
 
     def canonical(self, architectures: Any) -> list[str]:
         """Write architectures as JSON, equal for equal ones.
@@ -274,7 +275,7 @@ class ConfigurationSpace(SearchSpace):
         ValueError
             As `to_codes`.
         """
-        return list(map(_written, self.configurations(architectures)))
+        return list(map(write_configuration, self.configurations(architectures)))
 
     def n_layers(self, architectures: Any) -> NDArray[np.intp]:
         """Return the number of layers of each architecture.
@@ -452,10 +453,6 @@ class ConfigurationSpace(SearchSpace):
 
     def __hash__(self) -> int:
         return hash((type(self), self.name, *self.settings, *self.layers, self.depths))
-
-
-def _written(configuration: Mapping[str, Any]) -> str:
-    return json.dumps(configuration, separators=(",", ":"))
 
 
 def _checked_choices(what: str, given: Any) -> dict[str, tuple[Any, ...]]:

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from graf_utils.operators import Layer, OperatorGraph
+from graf_utils.operators.union import Union
 from graf_utils.spaces import ConfigurationSpace
 from graf_utils.table import Table, check_table
 
@@ -61,14 +62,7 @@ def parameters(graphs: Sequence[OperatorGraph]) -> pd.DataFrame:
     DataFrame of shape (n_networks, 1)
         The column ``parameters``.
     """
-    return pd.DataFrame({"parameters": [_n_weights(graph) for graph in graphs]})
-
-
-def _n_weights(graph: OperatorGraph) -> float:
-    """Weights of a graph; of operators that share some, the first counts."""
-    weights = np.nan_to_num(graph.numbers["parameters"])
-    groups, first = np.unique(graph.shared, return_index=True)
-    return float(weights[graph.shared < 0].sum() + weights[first[groups >= 0]].sum())
+    return pd.DataFrame({"parameters": Union(graphs).distinct_parameters()})
 
 
 def depth(table: Table) -> pd.DataFrame:
@@ -115,8 +109,7 @@ def settings_one_hot(table: Table) -> pd.DataFrame:
     space = _space(table, "settings_one_hot")
     columns: dict[str, NDArray[np.bool_]] = {}
     for position, name in enumerate(space.position_names()):
-        for i, choice in enumerate(_choices(space, position)):
-            columns[f"{name}={choice}"] = table.codes[:, position] == i
+        columns |= _indicators(name, space.choices[position], table.codes[:, position])
     if len(space.depths) > 1:
         n_layers = space.n_layers(table.codes)
         columns |= {f"depth={depth}": n_layers == depth for depth in space.depths}
@@ -145,12 +138,11 @@ def settings_numbers(table: Table) -> pd.DataFrame:
     space = _space(table, "settings_numbers")
     columns: dict[str, NDArray[Any]] = {}
     for position, name in enumerate(space.position_names()):
-        choices = _choices(space, position)
-        codes = table.codes[:, position]
+        choices, codes = space.choices[position], table.codes[:, position]
         if _are_numbers(choices):
             columns[name] = np.array([*choices, 0], dtype=float)[codes]  # -1 picks the last
         else:
-            columns |= {f"{name}={choice}": codes == i for i, choice in enumerate(choices)}
+            columns |= _indicators(name, choices, codes)
     if len(space.depths) > 1:
         columns["depth"] = space.n_layers(table.codes)
     return pd.DataFrame(columns).astype(float)
@@ -215,11 +207,11 @@ def _places(name: str, there: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
     }
 
 
-def _choices(space: ConfigurationSpace, position: int) -> tuple[Any, ...]:
-    """The choices at a position of the codes."""
-    if position < len(space.settings):
-        return list(space.settings.values())[position]
-    return list(space.layers.values())[(position - len(space.settings)) % len(space.layers)]
+def _indicators(
+    name: str, choices: Sequence[Any], codes: NDArray[np.integer]
+) -> dict[str, NDArray[np.bool_]]:
+    """Where each choice of a setting stands."""
+    return {f"{name}={choice}": codes == i for i, choice in enumerate(choices)}
 
 
 def _are_numbers(choices: tuple[Any, ...]) -> bool:
