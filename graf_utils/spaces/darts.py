@@ -15,14 +15,15 @@ from graf_utils._checks import generator, short
 from graf_utils.graphs import ABSENT, GraphBatch
 from graf_utils.spaces.base import SearchSpace
 from graf_utils.spaces.reading import read_number
+from graf_utils.spaces.wiring import NONE
 
-_NODES = 4
-_SLOTS = [(source, 2 + k) for k in range(_NODES) for source in range(k + 2)]
-_OUT = [(2 + k, 2 + _NODES) for k in range(_NODES)]
+NODES = 4
+_SLOTS = [(source, 2 + k) for k in range(NODES) for source in range(k + 2)]
+_OUT = [(2 + k, 2 + NODES) for k in range(NODES)]
 _PAIR = r"\(\s*['\"]([^'\"]*)['\"]\s*,\s*(\d+)\s*\)"
 _LIST = rf"\[\s*((?:{_PAIR}\s*,?\s*)*)\]"
 _CONCAT = r"(range\(\s*\d+\s*,\s*\d+\s*\)|[\[(][\s\d,]*[\])])"
-_JOINED = list(range(2, 2 + _NODES))
+_JOINED = list(range(2, 2 + NODES))
 _GENOTYPE = re.compile(
     rf"\s*Genotype\(\s*normal\s*=\s*{_LIST}\s*,\s*normal_concat\s*=\s*{_CONCAT}\s*,"
     rf"\s*reduce\s*=\s*{_LIST}\s*,\s*reduce_concat\s*=\s*{_CONCAT}\s*,?\s*\)\s*"
@@ -73,6 +74,13 @@ class DARTS(SearchSpace):
     inputs = ("c_{k-2}", "c_{k-1}")
     code_length = 32
 
+    _may_repeat = False  # whether both inputs of a node may come from one source
+    _slots = _SLOTS
+
+    def _first_slot(self, k: int, j: int) -> int:
+        """Where the slots of input j of inner node k begin."""
+        return self._slots.index((0, 2 + k))
+
     def _example(self) -> tuple[Any, ...]:
         return (((0, 3), (1, 3)) * 4,) * 2
 
@@ -109,11 +117,14 @@ class DARTS(SearchSpace):
         return super()._check_tuple(flat)
 
     def _wrong(self, codes: NDArray[np.integer]) -> NDArray[np.bool_]:
-        pairs = codes.reshape(-1, 2, _NODES, 2, 2)
+        pairs = codes.reshape(-1, 2, NODES, 2, 2)
         source, op = pairs[..., 0], pairs[..., 1]
-        limit = np.arange(2, 2 + _NODES)[:, None]
+        limit = np.arange(2, 2 + NODES)[:, None]
         wrong = (source < 0) | (source >= limit) | (op < 0) | (op >= len(self.operations))
-        return wrong.any(axis=(1, 2, 3)) | (source[..., 0] == source[..., 1]).any(axis=(1, 2))
+        wrong = wrong.any(axis=(1, 2, 3))
+        if self._may_repeat:
+            return wrong
+        return wrong | (source[..., 0] == source[..., 1]).any(axis=(1, 2))
 
     def _explain(self, code: tuple[int, ...]) -> str:
         for cell, pairs in zip(self.cells, self._tuple(code), strict=True):
@@ -252,18 +263,24 @@ class DARTS(SearchSpace):
         """
         n = self._check_n(n, None, "")
         rng = generator(random_state)
-        codes = np.empty((n, 2, _NODES, 2, 2), dtype=np.int8)
-        codes[..., 1] = rng.integers(0, len(self.operations), codes.shape[:-1])
-        for k in range(_NODES):
-            choices = np.array(list(itertools.combinations(range(k + 2), 2)))
-            codes[:, :, k, :, 0] = choices[rng.integers(0, len(choices), (n, 2))]
-        codes = codes.reshape(-1, 32)
+        codes = self._draw(n, rng).reshape(-1, 32)
         if not replace and len(np.unique(codes, axis=0)) < n:
             return self.sample(n, replace=False, random_state=rng)
         return codes
 
+    def _draw(self, n: int, rng: np.random.Generator) -> NDArray[np.integer]:
+        """Pairs (source, operation id) of random genotypes."""
+        codes = np.empty((n, 2, NODES, 2, 2), dtype=np.int8)
+        codes[..., 1] = rng.integers(0, len(self.operations), codes.shape[:-1])
+        for k in range(NODES):
+            choices = np.array(list(itertools.combinations(range(k + 2), 2)))
+            codes[:, :, k, :, 0] = choices[rng.integers(0, len(choices), (n, 2))]
+        return codes
+
     def canonical(self, architectures: Any) -> list[str]:
         """Write architectures with the two inputs of each node in the order of their sources.
+
+        Where a space lets both come from one source, in that of their operation ids.
 
         Parameters
         ----------
@@ -280,8 +297,8 @@ class DARTS(SearchSpace):
         ValueError
             As `to_codes`.
         """
-        codes = self.to_codes(architectures).reshape(-1, 2 * _NODES, 2, 2)
-        order = codes[..., 0].argsort(axis=2)[..., None]
+        codes = self.to_codes(architectures).reshape(-1, 2 * NODES, 2, 2)
+        order = np.lexsort((codes[..., 1], codes[..., 0]), axis=2)[..., None]
         ordered = np.take_along_axis(codes, order, axis=2).reshape(-1, 32)
         return [str(self._tuple(code)) for code in ordered.tolist()]
 
@@ -290,18 +307,19 @@ class DARTS(SearchSpace):
 
         See `SearchSpace.graph_batch`; the keys are ``"normal"`` and ``"reduce"``.
         """
-        codes = self.to_codes(architectures).reshape(-1, 2, _NODES, 2, 2)
+        codes = self.to_codes(architectures).reshape(-1, 2, NODES, 2, 2)
         batches = {}
         for c, cell in enumerate(self.cells):
-            edge_ops = np.zeros((len(codes), len(_SLOTS) + _NODES), dtype=np.int8)  # 0 is out
-            edge_ops[:, : len(_SLOTS)] = ABSENT
-            for k, j in itertools.product(range(_NODES), range(2)):
-                slot = _SLOTS.index((0, 2 + k)) + codes[:, c, k, j, 0]
+            edge_ops = np.zeros((len(codes), len(self._slots) + NODES), dtype=np.int8)  # 0 is out
+            edge_ops[:, : len(self._slots)] = ABSENT
+            for k, j in itertools.product(range(NODES), range(2)):
+                slot = self._first_slot(k, j) + codes[:, c, k, j, 0]
                 edge_ops[np.arange(len(codes)), slot] = codes[:, c, k, j, 1] + 1
-            edges = np.array(_SLOTS + _OUT)
+            edges = np.array(self._slots + _OUT)
             batches[cell] = GraphBatch(
-                self.labels, 3 + _NODES, edges, edge_ops, inputs=(0, 1), free=self.free
-            )
+                self.labels, 3 + NODES, edges, edge_ops, inputs=(0, 1), free=self.free,
+                dead=(NONE,) if NONE in self.operations else (),
+            )  # fmt: skip
         return batches
 
 
