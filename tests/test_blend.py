@@ -136,7 +136,7 @@ def test_the_unit_of_a_column_does_not_count(power):
 # --- the scale of the target ----------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.integers(-50, 50), min_size=2, max_size=30), st.floats(-6, 6), st.floats(0.01, 3)
 )
@@ -154,7 +154,7 @@ def test_predictions_may_lie_beyond_the_training_networks():
     assert scale.inverse(np.array([-9.0]))[0] < 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(-50, 50), min_size=2, max_size=30, unique=True))
 def test_targets_go_to_scores_and_back(values):
     scale = NormalScores(np.array(values, dtype=float))

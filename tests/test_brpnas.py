@@ -225,7 +225,7 @@ def test_a_packed_batch_equals_single_graphs_and_dense_matrices(conv, n_layers):
             assert torch.allclose(dense_forward(model, graphs, row), together[row], atol=1e-5)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10**6))
 def test_the_embedding_does_not_depend_on_the_order_of_the_nodes(seed):
     graphs = operation_graphs(SPACE.graph_batch(SPACE.sample(5, random_state=seed)))
@@ -286,7 +286,6 @@ def test_the_pairwise_loss_is_the_mean_divergence_and_its_gradient_is_right():
     assert abs(pairwise_loss(perfect, y)) < 1e-12
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(-3, 3), st.integers(-3, 3)), min_size=2, max_size=12),
     st.booleans(),

@@ -74,7 +74,7 @@ def row(transformer, cell):
 
 @pytest.mark.parametrize("variant", ["paper", "allowed"])
 def test_features_are_those_of_the_multigraph(variant):
-    @settings(max_examples=150, deadline=None, database=None)
+    @settings(max_examples=150, database=None)
     @given(cells())
     def check(drawn):
         space, cell, graph, shift = drawn
@@ -99,7 +99,7 @@ def name_from_zero(name, space, shift):
     return "[".join([f"{stem}.{int(node) - shift}" if node else stem, *rest])
 
 
-@settings(max_examples=100, deadline=None, database=None)
+@settings(max_examples=100, database=None)
 @given(cells())
 def test_a_small_cell_has_the_features_of_a_space_of_small_cells(drawn):
     """Padding says nothing: a space of this size alone gives the same numbers."""
@@ -127,7 +127,7 @@ def test_a_small_cell_has_the_features_of_a_space_of_small_cells(drawn):
             assert not padded.drop(plain.index).any()
 
 
-@settings(max_examples=100, deadline=None, database=None)
+@settings(max_examples=100, database=None)
 @given(cells())
 def test_a_cell_is_read_as_it_was_written(drawn):
     space, cell, graph, _ = drawn
@@ -147,7 +147,7 @@ def test_a_cell_is_read_as_it_was_written(drawn):
     assert (other == space) == (len(space.sizes) == 1 and not space.numbers)
 
 
-@settings(max_examples=60, deadline=None, database=None)
+@settings(max_examples=60, database=None)
 @given(cells())
 def test_neighbours_differ_in_one_respect(drawn):
     space, cell, *_ = drawn
@@ -182,7 +182,7 @@ def test_every_cell_is_reached_by_neighbours():
     assert nearest[:4] == [(1, 0), (2, 0), (0, 0), (0, 1)]  # pool has one kernel, skip none
 
 
-@settings(max_examples=40, deadline=None, database=None)
+@settings(max_examples=40, database=None)
 @given(wirings(most_nodes=4), st.integers(1, 2))
 def test_every_cell_is_listed_once_and_drawn_equally_often(wiring, n_operations):
     edges, n_inputs, sizes, ops_on = wiring

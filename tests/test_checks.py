@@ -165,7 +165,7 @@ def test_what_is_not_finite_is_named(bad):
 # --- labels ---------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.permutations(range(5)), st.booleans())
 def test_rows_are_in_order_or_refused_and_the_remedies_work(order, is_series):
     """The rows' labels are true: sorting by them gives the table's order."""

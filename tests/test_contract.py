@@ -40,7 +40,7 @@ def test_the_benchmarks_keep_the_contract(name):
     assert check_space(get_space(name)) == check_space(name) == list(RULES)
 
 
-@settings(max_examples=25, deadline=None, database=None)
+@settings(max_examples=25, database=None)
 @given(cells())
 def test_cells_of_every_kind_keep_the_contract(drawn):
     assert check_space(drawn[0]) == list(RULES)

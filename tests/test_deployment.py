@@ -367,7 +367,7 @@ def said_of_the_cell(path):
     return load_predictor(path, predictor=BayesianRidge()).predict([CELL])["predicted"][0]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7), cut=st.booleans())
 def test_a_damaged_file_is_refused_or_says_the_same(saved, tmp_path_factory, place, bit, cut):
     content = bytearray(saved.read_bytes())

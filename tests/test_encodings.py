@@ -203,7 +203,7 @@ def written_out(space, batch, row):
     return names
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.integers(0, 10_000), st.sampled_from(["nb201", "nb101", "darts", "tnb101-micro"]))
 def test_one_hot_says_which_operation_lies_where(seed, name):
     space = get_space(name)
@@ -316,7 +316,7 @@ def test_the_size_that_is_refused_is_the_size_that_would_be_made(name, monkeypat
                 path_encoding(batch, space.inputs)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(2, 7), st.integers(0, 10_000))
 def test_paths_are_counted_as_networkx_lists_them(n_nodes, seed):
     random = np.random.default_rng(seed)

@@ -117,7 +117,7 @@ def test_a_mapping_names_the_data_seeds(table):
     assert np.isnan(run(table, splits=[(range(50), [50])])["kendall_tau"][0]), "one test network"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_what_is_a_split_is_read_and_what_is_none_is_refused(data):
     """The rule, written out with sets, against what `draw` and `given` accept."""

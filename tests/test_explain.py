@@ -74,7 +74,7 @@ matrices = st.integers(2, 9).flatmap(
 
 
 @given(matrices)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_groups_at_one_are_equal_orders(columns):
     X = pd.DataFrame(columns).T  # every second one bent, the others turned round
     X = X.apply(lambda column: np.exp(column / 3) if column.name % 2 else -7 * column)
@@ -87,7 +87,7 @@ def test_groups_at_one_are_equal_orders(columns):
 
 
 @given(st.integers(0, 10**6), st.floats(0.2, 0.99))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_all_pairs_of_a_group_reach_the_threshold(seed, threshold):
     rng = np.random.default_rng(seed)
     base = rng.normal(size=(30, 2))
@@ -127,7 +127,7 @@ def test_independent_columns_of_graf(space, rank):
 
 
 @given(st.integers(0, 10**6), st.integers(1, 5), st.integers(1, 8))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_independent_columns_are_the_first_ones(seed, rank, width):
     rng = np.random.default_rng(seed)
     X = rng.integers(-3, 4, (12, rank)) @ rng.integers(-2, 3, (rank, width))

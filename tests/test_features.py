@@ -137,7 +137,7 @@ def batches(draw):
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(batches(), st.sampled_from(["paper", "allowed"]))
 def test_equal_to_networkx_on_any_graph(batch, variant):
     """Absent edges, unreachable outputs, slots in any order, 2 to 7 nodes."""

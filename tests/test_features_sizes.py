@@ -44,7 +44,7 @@ def large_cells(draw):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_equal_to_networkx_at_any_size(variant):
-    @settings(max_examples=30, deadline=None, database=None)
+    @settings(max_examples=30, database=None)
     @given(large_cells())
     def check(drawn):
         space, cell, asked = drawn

@@ -158,7 +158,7 @@ SHARES = {
 def test_equal_to_networkx(name):
     compared = []
 
-    @settings(max_examples=int(EXAMPLES * SHARES[name]), deadline=None, database=None)
+    @settings(max_examples=int(EXAMPLES * SHARES[name]), database=None)
     @given(cells_of(name), st.sampled_from(["paper", "allowed"]))
     def check(drawn, variant):
         space, cell = drawn
@@ -175,7 +175,7 @@ def test_equal_to_networkx(name):
 # --- invariance ---
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(cells_of("nb101"), st.randoms(use_true_random=False))
 def test_nb101_does_not_depend_on_the_numbering_of_nodes(drawn, random):
     space, cell = drawn
@@ -191,7 +191,7 @@ def test_nb101_does_not_depend_on_the_numbering_of_nodes(drawn, random):
     assert len(set(space.module_hash([cell, other]))) == 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cells_of("darts"), st.lists(st.booleans(), min_size=8, max_size=8))
 def test_darts_does_not_depend_on_the_order_of_inputs(drawn, swaps):
     space, cell = drawn

@@ -90,7 +90,7 @@ def cell_spaces(draw):
     return space, draw(st.lists(row, min_size=1, max_size=4))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cell_spaces())
 def test_flow_of_any_cell_space_equals_a_list_of_all_paths(case):
     space, codes = case
@@ -142,7 +142,7 @@ def test_cells_that_compute_the_same_function_have_the_same_flow_without_skip(sp
     assert (features.groupby(classes).nunique() > 1).any(axis=None)  # skip tells them apart
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.permutations(range(1, 4)), st.integers(0, 2**32 - 1))
 def test_relabelled_nodes_do_not_matter(order, seed):
     """The four inner nodes of a graph without edges between some of them, in any order."""

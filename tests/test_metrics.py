@@ -52,7 +52,7 @@ def discounted(gains, k):
     return sum(gain / math.log2(rank + 1) for rank, gain in enumerate(gains[:k], start=1))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(PAIRS, st.integers(1, 8))
 def test_metrics_of_the_top_are_means_over_all_orders_of_ties(pair, k):
     predicted, true = pair
@@ -113,7 +113,7 @@ def test_ndcg_has_a_scale_and_does_not_overflow():
 # --- properties -----------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(PAIRS, st.permutations(range(6)))
 def test_every_metric_sees_the_order_of_predictions_only(pair, order):
     predicted, true = pair
@@ -126,7 +126,7 @@ def test_every_metric_sees_the_order_of_predictions_only(pair, order):
         assert moved == pytest.approx(value, abs=1e-12, nan_ok=True), name
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(PAIRS)
 def test_bounds_are_kept_and_reached_by_the_truth(pair):
     predicted, true = pair
@@ -234,7 +234,7 @@ def means_by_loops(y, labels):
     return means
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(-9, 9), st.sampled_from("abcd")), max_size=12))
 def test_twins_against_loops(rows):
     y, labels = [row[0] for row in rows], [row[1] for row in rows]

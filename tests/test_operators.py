@@ -82,7 +82,7 @@ BATCHES = st.lists(operator_graphs(), min_size=1, max_size=4)
 
 
 @given(BATCHES)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_statistics_of_paths_are_those_of_all_paths(graphs):
     families = "log_paths", "path_mean", "path_std", "path_min", "path_max", "path_share"
     for graph, row in zip(graphs, ask(graphs, *families), strict=True):
@@ -96,7 +96,7 @@ def test_statistics_of_paths_are_those_of_all_paths(graphs):
 
 
 @given(BATCHES)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_shortest_and_longest_paths_over_sets_of_groups(graphs):
     rows = ask(graphs, "min_path_len", "max_path_len", "depth")
     for graph, row in zip(graphs, rows, strict=True):
@@ -117,7 +117,7 @@ def test_shortest_and_longest_paths_over_sets_of_groups(graphs):
 
 
 @given(BATCHES)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_counts_and_degrees(graphs):
     families = (
         "op_count", "function_count", "degree", "in_degree", "out_degree",
@@ -170,7 +170,7 @@ def fed_by(drawn, starts, kinds):
 
 
 @given(BATCHES)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_numbers_over_operators_and_along_paths(graphs):
     families = [name for name, family in FAMILIES.items() if family.columns == "numbers"]
     for graph, row in zip(graphs, ask(graphs, *families), strict=True):
@@ -202,7 +202,7 @@ def test_numbers_over_operators_and_along_paths(graphs):
 
 
 @given(BATCHES)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_shares_and_shared_weights(graphs):
     rows = ask(graphs, "parameter_share", "multiply_add_share", "sharing")
     for graph, row in zip(graphs, rows, strict=True):
@@ -228,7 +228,7 @@ def test_shares_and_shared_weights(graphs):
 
 
 @given(operator_graphs(), st.randoms(use_true_random=False))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_features_do_not_depend_on_the_numbering_of_the_nodes(graph, random):
     drawn = nx.DiGraph(graph.edges.tolist())
     drawn.add_nodes_from(range(graph.n_nodes))

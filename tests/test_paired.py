@@ -195,7 +195,7 @@ def test_verdicts_need_what_differences_give():
 # --- Holm's correction ----------------------------------------------------------------------------
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
 def test_holm_is_the_closure_of_bonferroni(p):
     """A hypothesis falls when Bonferroni rejects every set of hypotheses that holds it."""

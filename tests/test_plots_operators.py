@@ -90,7 +90,7 @@ def test_each_kind_has_a_colour_on_which_its_name_can_be_read():
         assert (luminance(box.get_facecolor()) + 0.05) / 0.05 >= 7  # black on it: WCAG's AAA
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.lists(st.integers(0, 30), min_size=1, max_size=3), min_size=1, max_size=9))
 def test_arrows_lead_down_and_boxes_do_not_overlap(sources):
     edges = [(s % node, node) for node, from_ in enumerate(sources, start=1) for s in from_]

@@ -187,7 +187,7 @@ SPECIAL = {
 }  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(alphabet=r"ab \{}_%&#$~^<>|τ", min_size=1, max_size=12))
 def test_any_text_is_written_so_that_it_can_be_read_back(text):
     line = latex_table(pd.DataFrame({"x": [text]})).splitlines()[4].removesuffix(r" \\")

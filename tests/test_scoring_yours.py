@@ -440,7 +440,7 @@ def of_pytorch(network, inputs):
     return counter.get_total_flops() / 2
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     heads=st.sampled_from([1, 2, 4]),
     size=st.sampled_from([4, 8]),
@@ -459,7 +459,7 @@ def test_attention_by_formula(heads, size, length, weights, bias):
     assert flops_of(network, inputs) == pytest.approx(4 * length * d * d + 2 * length**2 * d)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     heads=st.integers(1, 3),
     queries=st.integers(1, 6),

@@ -76,7 +76,7 @@ def test_in_a_sample_neighbours_are_the_nearest():
 # --- covering sets, fronts, areas -----------------------------------------------------------------
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.integers(4, 9), st.integers(1, 4))
 def test_k_centre_covers_within_twice_the_best_choice(seed, n, k):
     x = np.random.default_rng(seed).integers(0, 5, size=(n, 2)).astype(float)
@@ -97,7 +97,7 @@ def test_k_centre_covers_within_twice_the_best_choice(seed, n, k):
 points = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(points)
 def test_front_and_area_against_their_definitions(rows):
     def beats(a, b):

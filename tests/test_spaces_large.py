@@ -145,7 +145,7 @@ def three_of(space):
     return space.sample(3, random_state=0)
 
 
-@settings(max_examples=60, deadline=None, database=None)
+@settings(max_examples=60, database=None)
 @given(st.data())
 def test_the_estimate_is_the_size(data):
     space = get_space(data.draw(st.sampled_from(list_spaces())))

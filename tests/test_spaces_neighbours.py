@@ -90,7 +90,7 @@ def brute_force(space, code, valid_only):
             yield changed.tolist()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(drawn_architectures(), st.booleans())
 def test_neighbours_by_brute_force_in_order(drawn, valid_only):
     space, code = drawn
@@ -100,7 +100,7 @@ def test_neighbours_by_brute_force_in_order(drawn, valid_only):
     assert near.dtype == space.code_dtype
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(drawn_architectures(), st.randoms(use_true_random=False))
 def test_to_be_a_neighbour_is_mutual(drawn, random):
     space, code = drawn
@@ -112,7 +112,7 @@ def test_to_be_a_neighbour_is_mutual(drawn, random):
         assert code.tolist() in space.neighbours(row).tolist()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(2, 300), st.integers(1, 40), st.integers(0, 2**32 - 1))
 def test_neighbours_beyond_the_benchmarks(n_operations, n_edges, seed):
     space = CellSpace([f"o{i}" for i in range(n_operations)], [(i, i + 1) for i in range(n_edges)])

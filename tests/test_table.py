@@ -181,7 +181,7 @@ def test_labels_that_are_no_key_are_refused():
     assert _pairs_are_right(Table("m", "own", SPACE, twice["cell"], twice[["y"]]))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.permutations(range(6)), st.permutations(range(6)))
 def test_no_order_of_labels_pairs_wrong_rows(first, second):
     frame = _frame().set_axis([f"net {i}" for i in range(6)])
@@ -206,7 +206,7 @@ def test_assign_adds_replaces_and_checks():
         table.assign(a=pd.Series([1, 2, 3], index=[2, 0, 1]))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=12))
 def test_subset_takes_rows_as_a_list_would(rows):
     frame = _frame()
