@@ -10,10 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from graf_utils._checks import generator, nearest, short
+from graf_utils._checks import generator, short
 from graf_utils._configuration_files import write_configuration
 from graf_utils.graphs import GraphBatch, signed_dtype
 from graf_utils.spaces.base import SearchSpace
+from graf_utils.spaces.settings import (
+    check_keys,
+    checked_choices,
+    checked_depths,
+    listing,
+    position_of,
+)
 
 __all__ = ["ConfigurationSpace"]
 
@@ -77,15 +84,15 @@ class ConfigurationSpace(SearchSpace):
         title: str = "",
     ) -> None:
         self.name, self.title = str(name), str(title or name)
-        self.settings = _checked_choices("settings", settings)
-        self.layers = _checked_choices("layers", layers or {})
+        self.settings = checked_choices("settings", settings)
+        self.layers = checked_choices("layers", layers or {})
         both = [key for key in self.settings if key in self.layers or key == _LAYERS]
         if both:
             raise ValueError(
                 f"settings and layers both have {both[0]!r}; a name stands for one thing. Rename "
                 "one of the two."
             )
-        self.depths = _checked_depths(depths, bool(self.layers))
+        self.depths = checked_depths(depths, bool(self.layers))
         if not self.settings and not self.layers:
             raise ValueError(f"space {self.name!r} has no settings; name at least one.")
         self.code_length = len(self.settings) + self.depths[-1] * len(self.layers)
@@ -156,24 +163,24 @@ class ConfigurationSpace(SearchSpace):
 
     def _code_of(self, configuration: Mapping[str, Any]) -> tuple[int, ...]:
         """The code of a configuration, filled up with -1."""
-        _check_keys("the configuration", configuration, self._keys())
+        check_keys("the configuration", configuration, self._keys())
         code = [
-            _position(key, choices, configuration[key]) for key, choices in self.settings.items()
+            position_of(key, choices, configuration[key]) for key, choices in self.settings.items()
         ]
         listed = configuration.get(_LAYERS, [])
         if isinstance(listed, str | Mapping) or not isinstance(listed, Sequence):
             raise ValueError(f"{_LAYERS} is {short(listed)}; it must be a list, one per layer.")
         if self.layers and len(listed) not in self.depths:
             raise ValueError(
-                f"it has {len(listed)} layers; {self.name} has {_listing(self.depths)}."
+                f"it has {len(listed)} layers; {self.name} has {listing(self.depths)}."
             )
         for number, layer in enumerate(listed):
             where = f"layer {number}"
             if not isinstance(layer, Mapping):
                 raise ValueError(f"{where} is {short(layer)}; it must map settings to choices.")
-            _check_keys(where, layer, list(self.layers))
+            check_keys(where, layer, list(self.layers))
             for key, choices in self.layers.items():
-                code.append(_position(f"{where}: {key}", choices, layer[key]))
+                code.append(position_of(f"{where}: {key}", choices, layer[key]))
         return tuple(code + [-1] * (self.code_length - len(code)))
 
     def _example(self) -> tuple[int, ...]:
@@ -193,10 +200,10 @@ class ConfigurationSpace(SearchSpace):
             if not -1 <= code[position] < len(choices):
                 return (
                     f"entry {position}, {name}, is {code[position]}; it must be the position of "
-                    f"one of the choices {_listing(choices)}, 0..{len(choices) - 1}."
+                    f"one of the choices {listing(choices)}, 0..{len(choices) - 1}."
                 )
         return (
-            f"its layers are not one of {_listing(self.depths)} whole ones in a row. Write the "
+            f"its layers are not one of {listing(self.depths)} whole ones in a row. Write the "
             f"entries of all layers, and -1 in the rest of {self.code_length} places."
         )
 
@@ -453,63 +460,3 @@ class ConfigurationSpace(SearchSpace):
 
     def __hash__(self) -> int:
         return hash((type(self), self.name, *self.settings, *self.layers, self.depths))
-
-
-def _checked_choices(what: str, given: Any) -> dict[str, tuple[Any, ...]]:
-    """Settings with their choices."""
-    if not isinstance(given, Mapping):
-        raise ValueError(
-            f"{what}={short(given)} must map the name of a setting to its choices, such as "
-            "{'heads': (2, 4)}."
-        )
-    checked = {}
-    for key, choices in given.items():
-        listed = () if isinstance(choices, str) else tuple(choices)
-        if not listed or any(listed.count(choice) > 1 for choice in listed):
-            raise ValueError(
-                f"{what}[{key!r}]={short(choices)} must list at least one choice, and each once."
-            )
-        checked[str(key)] = listed
-    return checked
-
-
-def _checked_depths(given: Iterable[int], with_layers: bool) -> tuple[int, ...]:
-    """The numbers of layers, in rising order."""
-    depths = tuple(sorted(set(given)))
-    if not with_layers and not depths:
-        return (0,)
-    whole = all(isinstance(depth, int) and not isinstance(depth, bool) for depth in depths)
-    if not with_layers or not depths or not whole or depths[0] < 1:
-        raise ValueError(
-            f"depths={short(given)} must list the numbers of layers, whole numbers from 1, if and "
-            "only if layers have settings."
-        )
-    return depths
-
-
-def _check_keys(what: str, mapping: Mapping[str, Any], keys: list[str]) -> None:
-    """Check that a configuration has exactly its settings."""
-    missing = [key for key in keys if key not in mapping]
-    unknown = [key for key in mapping if key not in keys]
-    if missing or unknown:
-        hint = nearest(str(unknown[0]), keys) if unknown else ""
-        raise ValueError(
-            f"{what} lacks {missing} and has {unknown} too many; its settings are {keys}.{hint}"
-        )
-
-
-def _position(what: str, choices: tuple[Any, ...], choice: Any) -> int:
-    """Where a choice stands; True is not 1 here."""
-    for position, candidate in enumerate(choices):
-        if candidate == choice and isinstance(candidate, bool) == isinstance(choice, bool):
-            return position
-    raise ValueError(
-        f"{what} is {short(choice)}; it must be one of {_listing(choices)}."
-        f"{nearest(str(choice), [str(c) for c in choices])}"
-    )
-
-
-def _listing(choices: Sequence[Any]) -> str:
-    """Choices for a message, the first few."""
-    text = ", ".join(map(repr, choices[:12]))
-    return f"[{text}, …]" if len(choices) > 12 else f"[{text}]"
