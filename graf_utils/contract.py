@@ -23,6 +23,9 @@ from graf_utils.spaces import SearchSpace, get_space
 
 __all__ = ["RULES", "check_space"]
 
+# Two draws of a space of four are equal by chance once in 24; ten are not, in practice.
+_REPEATS = 10
+
 
 class _BrokenError(Exception):
     """A rule that a space breaks: what was seen, and what to do."""
@@ -164,9 +167,9 @@ def _sample(space: SearchSpace, codes: Any) -> None:
         f"sample({len(codes)}) gave {type(first).__name__} of shape {np.shape(first)} and type "
         f"{getattr(first, 'dtype', None)}. Return codes: shape {shape}, {space.code_dtype}.",
     )
-    again = space.sample(len(codes), random_state=1)
+    again = [space.sample(len(codes), random_state=1) for _ in range(_REPEATS)]
     _require(
-        np.array_equal(first, again),
+        all(np.array_equal(first, each) for each in again),
         "sample gave other codes with the same random_state. Draw with "
         "numpy.random.default_rng(random_state) only.",
     )

@@ -4,12 +4,9 @@ Writes ``data/results/transformers.parquet``: one row per fit, as `graf_utils.ev
 returns them, library versions in the file's metadata; and ``transformer_numbers.parquet``: how
 single numbers order each table, without any fit. Rows of one architecture are on one side of each
 split. Where a table's name ends in a depth or a width, it is the part of the table that has it.
-About an hour of one core, by the seconds of the fits that are done; fits are added to the table line by line, and each is kept in
-``_build/results-cache`` as it ends, so the command can be stopped and started. Tables whose files
-are missing are left out, and the command fails at its end.
-
-    GRAF_DATA_DIR=... OMP_NUM_THREADS=1 python data/recipes/transformer_results.py [--minutes M]
-    python data/recipes/transformer_results.py --status         # what is done, and what is left
+About an hour of one core, by the seconds of the fits that are done. Each fit is kept in
+``_build/results-cache`` as it ends, and the table grows line by line, so the command can be stopped
+and started. Tables whose files are missing are left out, and the command fails at its end.
 """
 
 from __future__ import annotations
