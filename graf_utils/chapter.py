@@ -220,18 +220,22 @@ class Chapter:
             f"<details><summary>Answer</summary>\n\n{_rendered(answer)}\n\n</details>"
         )
 
-    def finish(self, *answer: str) -> None:
+    def finish(self, *answer: str, brief: str | None = None) -> None:
         """End the chapter: put the answer below the title, with the time and the data.
 
         Parameters
         ----------
         *answer : str
             Lines of Markdown, as in `say`: the answer to the chapter's question with its number.
+        brief : str, optional
+            The answer in a few words of plain text, for the list of chapters on the home page.
         """
         text = _joined("answer", answer)
         _refuse(text)
         seconds = time.perf_counter() - self._start
         glue(run_seconds=seconds)
+        if brief is not None:
+            glue(brief=brief)
         data = "; ".join(self._data) or "none"
         facts = f"*Ran in {seconds:.0f} s. Data:* {data}."
         self._place(f"**In short.** {_rendered(text)}\n\n{facts}")

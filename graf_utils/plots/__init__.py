@@ -12,6 +12,7 @@ is refused. What only one chapter draws stands in that chapter.
 
 from graf_utils.plots.cells import draw_cell, feature_label
 from graf_utils.plots.cost import cost_dots, cost_front
+from graf_utils.plots.explained import live_paths, one_look
 from graf_utils.plots.features import correlation_map, relation
 from graf_utils.plots.operators import KIND_COLOURS, draw_operators
 from graf_utils.plots.results import (
@@ -68,10 +69,12 @@ __all__ = [
     "feature_label",
     "latex_table",
     "legend_below",
+    "live_paths",
     "look",
     "mean_interval",
     "median_band",
     "number_map",
+    "one_look",
     "relation",
     "row_dots",
     "target_dots",
