@@ -78,6 +78,14 @@ def traced(text):
     assert np.min(means) > 0.2
 
 
+def nested(text):
+    """How far numbers spread at the start is predicted from the graphs of 64 expressions."""
+    assert text.startswith("(200, ")
+    means = [float(tau) for tau in re.findall(r" 64 +(0\.\d+) +0\.\d+ +3 ", text)]
+    assert len(means) == 2
+    assert np.min(means) > 0.5
+
+
 def interval(text):
     """The interval holds the prediction, and about eight targets of ten."""
     middle, low, high = map(float, re.search(r"predicted (.*) %, .* (.*) to (.*) %", text).groups())
@@ -159,6 +167,7 @@ TASKS = {
     "end_to_end.py": end_to_end,
     "interval.py": interval,
     "journal.py": journal,
+    "nested_grammar.py": nested,
     "own_cell.py": own_cell,
     "own_features.py": features,
     "own_network.py": own_network,
