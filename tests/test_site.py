@@ -64,6 +64,7 @@ LOOK = """() => ({
     .map(i => ({src: i.src, alt: i.alt, loaded: i.complete && i.naturalWidth > 0})),
   searches: [...document.querySelectorAll('.search-button-field, input[type=search]')]
     .filter(e => e.checkVisibility() && e.offsetWidth > 0).length,
+  viewports: document.querySelectorAll('meta[name=viewport]').length,
   headings: ['h1', 'h2', 'h3', 'h4']
     .map(level => document.querySelector(`.bd-article :is(${level})`)).filter(e => e)
     .map(e => parseFloat(getComputedStyle(e).fontSize)),
@@ -95,6 +96,7 @@ def test_page_in_a_browser(tab, address, page):
     seen = tab.evaluate(LOOK)
     assert not tab.errors, tab.errors
     assert seen["mode"] == tab.mode
+    assert seen["viewports"] == 1
     assert seen["page"] <= seen["window"], f"the page scrolls sideways; look at {seen['wide']}"
     sizes = seen["headings"]
     assert sizes == sorted(set(sizes), reverse=True), f"a heading looks like a higher one: {sizes}"
