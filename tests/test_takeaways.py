@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from statistics import mean, median
+from statistics import mean
 
 import matplotlib as mpl
 import numpy as np
@@ -19,45 +19,15 @@ import pytest
 mpl.use("Agg")
 
 import chapters
-import matplotlib.pyplot as plt
 from chapters import is_drawing, listen
 from scipy.stats import spearmanr
 
-from graf_utils import plots
 from graf_utils.chapter import Chapter
 from graf_utils.datasets import load_table
 from graf_utils.evaluation import evaluate
 from graf_utils.registry import data_path
 
 NOTEBOOKS = data_path().parent / "notebooks"
-
-
-def run_cells(chapter, first_words):
-    """Run the cells that begin with these words, in order; return what they glue and check."""
-    cells = json.loads((NOTEBOOKS / f"{chapter}.ipynb").read_text(encoding="utf8"))["cells"]
-    sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-    kept, claims = {}, {}
-
-    class Ledger:
-        def __init__(self, name):
-            pass
-
-        def check(self, id, claim, **arguments):
-            claims[id] = arguments | {"claim": claim}
-
-    stand_ins = {
-        "glue": lambda **values: kept.update(values),
-        "Ledger": Ledger,
-        "ledger": Ledger(chapter),
-        "display": lambda shown: None,
-    }
-    names = {}
-    for words in first_words:
-        (source,) = [source for source in sources if source.startswith(words)]
-        exec(source, names)
-        names |= stand_ins  # the first cell imports the real ones
-    plt.close("all")
-    return kept, claims
 
 
 def rows(name, **levels):
@@ -105,23 +75,6 @@ def test_proxies_are_judged_within_groups(monkeypatch):
     assert names["leader"] == "mean_in_degree[skip_connect+none+nor_conv_3x3]"
     kept = f"`{names['leader']}` keeps most, {within(three_by_three):.2f};"
     assert kept in "\n".join(said)
-
-
-def test_the_best_forest_is_the_best_of_all_tables():
-    words = ["import time", "full = pd", "ran = main", "trees = pd", "tasks = pd", "alone, best"]
-    kept, _ = run_cells("10_brp_nas", words)
-    graph_fits = rows("brpnas_tasks", target="edgegpu_latency", predictor="brp-nas")
-    seeds = {row["data_seed"] for row in graph_fits}
-    forests = defaultdict(dict)
-    for name in ("brpnas_tasks", "paper_tasks"):
-        for row in rows(name, target="edgegpu_latency", predictor="rf", train_size=1024):
-            if row["data_seed"] in seeds:
-                forests[row["encoding"]][row["data_seed"]] = row["kendall_tau"]
-    taus = {encoding: median(tau.values()) for encoding, tau in forests.items()}
-    best = max(taus, key=taus.get)
-    assert kept["gpu_rf"] == pytest.approx(taus[best])
-    assert kept["gpu_rf_on"] == plots.look(best).label == "GRAF + one-hot"
-    assert round(kept["gpu_rf"], 3) == 0.864
 
 
 def test_the_chain_on_which_one_hot_is_ahead_is_named(monkeypatch):
