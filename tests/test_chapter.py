@@ -23,8 +23,9 @@ from graf_utils.features import GRAF
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 # chapters that say their sentences by `Chapter`
 CONVERTED = [
-    "02_graf", "05_every_space", "07_hardware", "08_robustness", "09_other_tasks", "13_flow",
-    "14_your_own_space", "15_transformers", "16_any_pytorch_model",
+    "02_graf", "05_every_space", "07_hardware", "08_robustness", "09_other_tasks", "10_brp_nas",
+    "11_interpretation", "12_search", "13_flow", "14_your_own_space", "15_transformers",
+    "16_any_pytorch_model",
 ]  # fmt: skip
 ROLE = re.compile(r"\{[A-Za-z][\w:+.-]*\}`")
 
