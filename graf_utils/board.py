@@ -13,9 +13,17 @@ from urllib.parse import quote
 from graf_utils.claims import CSS, VERDICTS, source_html
 from graf_utils.figures import of_size
 
-__all__ = ["board_html", "counts_html", "figures_html", "summary_html", "untested_html"]
+__all__ = [
+    "board_html",
+    "counts_html",
+    "dots_html",
+    "figures_html",
+    "summary_html",
+    "untested_html",
+]
 
 FAILS = VERDICTS[2]
+DOT_SCALE = 4  # tolerances from the middle of a strip to its end
 
 
 # --- claims ---------------------------------------------------------------------------------------
@@ -188,6 +196,50 @@ def _figure_row(row: Mapping[str, Any]) -> str:
     return (
         f"<tr><td>{_badge(row['verdict'])} {_breakable(name)}<br><small>{source}{why}</small></td>"
         f"<td>{numbers}</td></tr>"
+    )
+
+
+def dots_html(checked: Any) -> str:
+    """Write every compared figure with a dot: how far ours is from the published one.
+
+    The page's script (``book/_static/scoreboard.js``) adds the filters; without it the table can
+    still be opened and read.
+
+    Parameters
+    ----------
+    checked : DataFrame
+        From `graf_utils.figures.check_table`.
+
+    Returns
+    -------
+    str
+        A table to be opened, by table and with the largest differences first; all text is escaped.
+    """
+    judged = checked[checked["tolerance"].notna()]
+    if not len(judged):
+        return "<p>None.</p>"
+    apart = judged["difference"] / judged["tolerance"].where(judged["tolerance"] > 0, 1e-12)
+    judged = judged.assign(apart=apart, far=-apart.abs())
+    rows = "".join(map(_dot_row, judged.sort_values(["table", "far"]).to_dict("records")))
+    head = _head(("figure", "published, here, and how far apart"))
+    return (
+        f'<details class="dot-board"><summary>All {len(judged)} compared figures</summary>'
+        f'<table class="dataframe scoreboard">{head}{rows}</tbody></table></details>'
+    )
+
+
+def _dot_row(row: Mapping[str, Any]) -> str:
+    """One figure: the middle of the strip is the published one, the band its tolerance."""
+    name = f"{row['target']}: {row['predictor']} on {row['encoding']}, {of_size(row)}"
+    place = 50 + 50 * min(max(row["apart"] / DOT_SCALE, -1), 1)
+    numbers = f"{row['value']:.3f}, here {row['ours']:.3f} ± {row['tolerance']:.3f}"
+    css, table = CSS[row["verdict"]], row["table"]
+    return (
+        f'<tr data-table="{html.escape(table)}" data-verdict="{html.escape(row["verdict"])}">'
+        f"<td>{_breakable(name)}<br><small>{html.escape(table)}</small></td>"
+        f'<td><span class="dot-strip verdict-word {css}" aria-hidden="true">'
+        f'<i style="left:{place:.1f}%"></i></span>'
+        f'{numbers} <strong class="verdict-word {css}">{row["verdict"]}</strong></td></tr>'
     )
 
 

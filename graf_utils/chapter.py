@@ -236,8 +236,8 @@ class Chapter:
         glue(run_seconds=seconds)
         if brief is not None:
             glue(brief=brief)
-        data = "; ".join(self._data) or "none"
-        facts = f"*Ran in {seconds:.0f} s. Data:* {data}."
+        data = f" Data:* {'; '.join(self._data)}." if self._data else "*"
+        facts = f"*Ran in {seconds:.0f} s.{data}"
         self._place(f"**In short.** {_rendered(text)}\n\n{facts}")
 
 

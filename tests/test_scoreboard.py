@@ -1,5 +1,6 @@
 """The scoreboard shows what the chapters found, a broken claim as broken."""
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -7,12 +8,13 @@ from pathlib import Path
 import matplotlib as mpl
 import pandas as pd
 import pytest
+from chapters import listen
 
 mpl.use("Agg")
 
 import matplotlib.pyplot as plt
 
-from graf_utils.board import counts_html, figures_html, untested_html
+from graf_utils.board import counts_html, dots_html, figures_html, untested_html
 from graf_utils.claims import VERDICTS, Ledger
 from graf_utils.published import published
 
@@ -26,24 +28,23 @@ CHAPTERS = sorted(
 
 
 def shown(folder, monkeypatch):
-    """Run the page's code on a ledger: its tables, and its names."""
+    """Run the page's code on a ledger: its tables by the id of their cell, and its names."""
+    said = listen(monkeypatch)
     monkeypatch.setenv("GRAF_LEDGER_DIR", str(folder))
     monkeypatch.chdir(NOTEBOOK.parent)
     cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
-    names, pages = {}, []
-    monkeypatch.setattr(
-        "matplotlib_inline.backend_inline.set_matplotlib_formats", lambda *formats, **options: None
-    )
+    names, pages = {}, {}
     for cell in cells:
         if cell["cell_type"] == "code":
-            *lines, last = "".join(cell["source"]).splitlines()
-            exec("\n".join(lines), names)
-            if last.startswith("HTML("):
-                pages.append(eval(last, names).data)
-            else:
-                exec(last, names)
+            body = ast.parse("".join(cell["source"])).body
+            last = body.pop() if isinstance(body[-1], ast.Expr) else None
+            exec(compile(ast.Module(body, []), cell["id"], "exec"), names)
+            if last is not None:
+                value = eval(compile(ast.Expression(last.value), cell["id"], "eval"), names)
+                if hasattr(value, "data"):
+                    pages[cell["id"]] = value.data
     plt.close("all")
-    return pages, names
+    return pages, names | {"sentences": "\n".join(said)}
 
 
 @pytest.fixture
@@ -61,7 +62,8 @@ def ledger(tmp_path):
 
 
 def test_a_broken_claim_shows_as_broken(ledger, monkeypatch):
-    (*_, summary, board), names = shown(ledger, monkeypatch)
+    pages, names = shown(ledger, monkeypatch)
+    board = pages["cell-03"]
     row = next(row for row in board.split("<tr>") if "claim-broken" in row)
     assert row.index("fails") < row.index("claim-broken")  # seen first on a telephone
     link = "09_other_tasks.html#claim-broken"
@@ -76,7 +78,8 @@ def test_a_broken_claim_shows_as_broken(ledger, monkeypatch):
 
 
 def test_claims_stand_under_their_chapters(ledger, monkeypatch):
-    (*_, summary, board), names = shown(ledger, monkeypatch)
+    pages, names = shown(ledger, monkeypatch)
+    summary, board = pages["score-titles"], pages["cell-03"]
     title = "The same cells on other tasks"
     assert names["titles"] == {"09_other_tasks": title, "98_unknown": "98_unknown"}
     first, second = board.split("<h2")[1:]
@@ -95,7 +98,7 @@ def test_a_board_without_claims(tmp_path, monkeypatch):
         Ledger(chapter, tmp_path)
     pages, names = shown(tmp_path, monkeypatch)
     assert names["said"] == "none yet"
-    assert len(pages) == 5  # three of figures, two of claims
+    assert len(pages) == 6  # four of figures, two of claims
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
@@ -110,13 +113,16 @@ def test_a_reader_without_a_ledger_sees_an_empty_board(tmp_path, monkeypatch):
     monkeypatch.delenv("GRAF_LEDGER_DIR", raising=False)
     pages, names = shown("", monkeypatch)
     assert names["said"] == "none yet"
+    assert "There are no claims here yet" in names["sentences"]
 
 
 def test_the_board_begins_with_all_published_figures(tmp_path, monkeypatch):
     """Counts that fit together, from the committed results, whatever has been computed."""
     for chapter in CHAPTERS:
         Ledger(chapter, tmp_path)
-    (counts, failed, untested, *_), names = shown(tmp_path, monkeypatch)
+    pages, names = shown(tmp_path, monkeypatch)
+    counts, failed = pages["score-tables"], pages["score-outside"]
+    dots, untested = pages["score-dots"], pages["score-untested"]
     kinds = ("kendall_tau", "error in %")
     rows = published().to_dict("records")
     rows = [row for row in rows if any(kind in row["statistic"] for kind in kinds)]
@@ -128,6 +134,12 @@ def test_the_board_begins_with_all_published_figures(tmp_path, monkeypatch):
     assert total["within"] > 0
     assert counts.count("<tr") - 1 == len({(row["table"], row["where"]) for row in rows})
     assert failed.count(">fails</strong>") == total["outside"]
+    assert dots.count("<tr data-table=") == total["computed"]
+    assert dots.count('data-verdict="fails"') == total["outside"]
+    assert (
+        f"Of {total['figures']:,} published figures {total['computed']:,} are computed"
+        in (names["sentences"])
+    )
     assert untested.count(">cannot be tested here</strong>") == untested.count("<tr") - 1
     assert not set(names["checked"]["kind"]) & {"rerun", "other"}
 
@@ -172,5 +184,30 @@ def test_figures_outside_stand_worst_first_with_their_source_and_escaped():
 
 def test_a_page_for_a_telephone_has_few_columns(ledger, monkeypatch):
     pages, _ = shown(ledger, monkeypatch)
-    for page in pages:
+    for page in pages.values():
         assert max(head.count("<th>") for head in re.findall("<thead>.*?</thead>", page)) <= 5
+
+
+def test_a_dot_stands_where_the_figure_does():
+    """In the middle is the published figure; a strip ends at four tolerances; text is escaped."""
+    row = {
+        "table": "<t>", "target": "<b>", "predictor": "<p>", "encoding": "a+<e>", "train_size": 32,
+        "value": 0.5, "ours": 0.52, "difference": 0.02, "tolerance": 0.01, "verdict": "fails",
+        "statistic": "mean kendall_tau",
+    }  # fmt: skip
+    rows = [
+        row,
+        row | {"difference": -0.005, "verdict": "holds"},
+        row | {"difference": 9.0},
+        row | {"difference": -1.0, "tolerance": 0.0},
+        row | {"tolerance": float("nan"), "verdict": "cannot be tested here"},
+    ]
+    page = dots_html(pd.DataFrame(rows))
+    assert re.findall(r"left:([\d.]+)%", page) == ["0.0", "100.0", "75.0", "43.8"]
+    assert "All 4 compared figures" in page
+    assert "0.500, here 0.520 ± 0.010" in page
+    assert page.count('data-table="&lt;t&gt;"') == 4
+    assert page.count('data-verdict="holds"') == 1
+    assert "a+<wbr>&lt;e&gt;, N=32" in page
+    assert not re.search("<[tbpe]>", page)
+    assert dots_html(pd.DataFrame(rows[-1:])) == "<p>None.</p>"

@@ -44,6 +44,7 @@ from graf_utils.plots.style import (
     wrapped,
 )
 from graf_utils.plots.tables import latex_table
+from graf_utils.plots.verdicts import VERDICT_COLOURS, VERDICT_SIGNS, verdict_bars
 
 __all__ = [
     "BLACK",
@@ -58,6 +59,8 @@ __all__ = [
     "PURPLE",
     "RED",
     "SKY",
+    "VERDICT_COLOURS",
+    "VERDICT_SIGNS",
     "YELLOW",
     "Look",
     "correlation_map",
@@ -80,5 +83,6 @@ __all__ = [
     "target_dots",
     "tau_curves",
     "theme",
+    "verdict_bars",
     "wrapped",
 ]
