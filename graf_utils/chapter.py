@@ -378,10 +378,11 @@ def _bibliography() -> dict[str, tuple[str, str, str]]:
         key = entry.partition("{")[2].partition(",")[0].strip()
         fields = [
             re.search(rf"^\s*{name}\s*=\s*\{{(.*?)\}},?\s*$", entry, re.MULTILINE | re.DOTALL)
-            for name in ("author", "year", "url")
+            for name in ("author", "year", "url", "doi")
         ]
-        author, year, url = (field[1] if field else "" for field in fields)
-        entries[key] = (_surnames(author), year, url)
+        author, year, url, doi = (field[1] if field else "" for field in fields)
+        address = url or (f"https://doi.org/{doi}" if doi else "")
+        entries[key] = (_surnames(author), year, address)
     return entries
 
 

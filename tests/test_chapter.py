@@ -89,6 +89,7 @@ def test_every_entry_of_the_bibliography_can_be_cited():
     for key in keys:
         said = plain_markdown(f"{{cite:t}}`{key}`")
         assert re.fullmatch(r"\[[^\\{}\[\]]+ \d{4}\]\(https?://\S+\)", said), said
+        assert chapter.SITE not in said, f"{key} has neither url nor doi"
 
 
 def test_links_lead_to_the_site_where_there_is_no_checkout(tmp_path, monkeypatch):

@@ -70,6 +70,21 @@ def test_the_answer_names_features_and_methods_without_them(chapter, way, words)
     assert re.search(words, said)[1] == f"{evaluations:.0f}"
 
 
+def test_both_tables_stand_in_the_takeaways(chapter):
+    """On the published accuracies the order is another one, and the reader is told."""
+    said, _ = chapter
+    ways = (
+        ("predictor", "graf"),
+        ("predictor", "one-hot"),
+        ("local", "graf"),
+        ("evolution", "graf"),
+    )
+    for source, words in (("paper", "published accuracies"), ("embedded", "those of AnalogNAS")):
+        task = ("nb201-cifar10", source, "accuracy")
+        medians = [median(needed(r) for r in of(*way, task=task).values()) for way in ways]
+        assert f"{', '.join(f'{n:.0f}' for n in medians)} on {words}" in said
+
+
 def mean_regret(changes):
     """Mean regret from evaluation 21 to 100."""
     values, last = [], None
