@@ -221,7 +221,7 @@ def dots_html(checked: Any) -> str:
     apart = judged["difference"] / judged["tolerance"].where(judged["tolerance"] > 0, 1e-12)
     judged = judged.assign(apart=apart, far=-apart.abs())
     rows = "".join(map(_dot_row, judged.sort_values(["table", "far"]).to_dict("records")))
-    head = _head(("figure", "published, here, and how far apart"))
+    head = _head(("figure", "published and here"))
     return (
         f'<details class="dot-board"><summary>All {len(judged)} compared figures</summary>'
         f'<table class="dataframe scoreboard">{head}{rows}</tbody></table></details>'
