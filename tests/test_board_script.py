@@ -51,6 +51,7 @@ def shown(tab):
     return sum(row.is_visible() for row in tab.query_selector_all("tbody tr"))
 
 
+@pytest.mark.slow
 def test_figures_are_filtered_by_table_verdict_and_words(tab):
     assert shown(tab) == 3
     if not tab.with_script:
