@@ -19,7 +19,6 @@ from graf_utils.chapter import plain_markdown
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 CACHE = site_dir().parent / ".jupyter_cache"
-NOT_YET_CONVERTED = {"10_brp_nas", "11_interpretation", "12_search", "99_scoreboard"}
 
 CODE = re.compile(r"(`+)(?!`).+?(?<!`)\1(?!`)", re.DOTALL)
 HOLES = {
@@ -64,8 +63,6 @@ def last_build() -> list[dict]:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_no_markdown_cell_has_a_hole(path):
-    if path.stem in NOT_YET_CONVERTED:
-        pytest.skip("the chapter does not say its numbers yet")
     cells = json.loads(path.read_text(encoding="utf8"))["cells"]
     texts = [source(cell) for cell in cells if cell["cell_type"] == "markdown"]
     assert texts
@@ -74,8 +71,6 @@ def test_no_markdown_cell_has_a_hole(path):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_what_the_cells_said_has_no_hole_outside_the_book(path):
-    if path.stem in NOT_YET_CONVERTED:
-        pytest.skip("the chapter does not say its numbers yet")
     cells = json.loads(path.read_text(encoding="utf8"))["cells"]
     code = [source(cell) for cell in cells if cell["cell_type"] == "code"]
     for book in last_build():
