@@ -8,6 +8,7 @@ warning that names the formula.
 from __future__ import annotations
 
 import html
+import re
 
 from docutils import nodes
 from docutils.utils.math import latex2mathml
@@ -19,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 def mathml(node: nodes.Element, as_block: bool) -> str:
     """The formula of a node as MathML; what cannot be converted as its TeX, with a warning."""
-    text = node.astext()
+    text = re.sub(r"\\dots\b", r"\\ldots", node.astext())  # which the converter calls so
     try:
         return latex2mathml.tex2mathml(text, as_block=as_block)
     except Exception as error:  # the converter raises whatever its parser stumbles over
