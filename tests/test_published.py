@@ -732,3 +732,18 @@ def test_no_place_in_the_paper_is_cited_that_nobody_checked():
         (path.name, m.group()) for path in files for m in PLACE.finditer(path.read_text("utf8"))
     ]
     assert not found
+
+
+MINUTES = re.compile(r"\*\*Takes\*\* (?:about )?(\d+) minutes")
+
+
+def test_the_home_page_lists_each_chapter_with_its_answer_and_its_minutes():
+    page = (ROOT / "book" / "intro.md").read_text(encoding="utf-8").split("## The chapters")[1]
+    entries = page.split("\n\n")[2].split("\n1. ")
+    chapters = [path for path in NOTEBOOKS if not path.stem.startswith("99")]
+    assert len(entries) == len(chapters)
+    for path, entry in zip(chapters, entries, strict=True):
+        assert f"(../notebooks/{path.name})" in entry
+        assert f"{{glue:text}}`../notebooks/{path.name}::brief`" in entry
+        (minutes,) = MINUTES.findall("\n".join(cells_of(path, "markdown")))
+        assert f"({minutes} min to read" in entry
