@@ -11,6 +11,7 @@ import threading
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,6 +26,14 @@ ARGUMENTS = [
 ]
 WIDTHS = (1280, 360)
 MODES = ("light", "dark")
+
+
+def need(condition: bool, reason: str) -> None:
+    """Skip with a reason; fail where the site is required (CI)."""
+    if not condition:
+        if os.environ.get("GRAF_REQUIRE_SITE"):
+            pytest.fail(reason)
+        pytest.skip(reason)
 
 
 def site_dir() -> Path:
@@ -111,4 +120,21 @@ def open_tab(chromium, address: str, width: int, mode: str):
     tab = context.new_page()
     tab.errors = []
     tab.on("pageerror", lambda error: tab.errors.append(str(error)))
+    return tab
+
+
+def open_file(chromium, site: Path, page: str, width: int = 1280, mode: str = "light", **options):
+    """A page opened as a file, without a server; errors and requests are kept on the tab."""
+    context = chromium.new_context(
+        viewport={"width": width, "height": 900}, color_scheme=mode, **options
+    )
+    context.set_default_timeout(10_000)
+    context.add_init_script(
+        f"localStorage.setItem('mode', '{mode}'); localStorage.setItem('theme', '{mode}');"
+    )
+    tab = context.new_page()
+    tab.errors, tab.requests = [], []
+    tab.on("pageerror", lambda error: tab.errors.append(str(error)))
+    tab.on("request", lambda request: tab.requests.append(request.url))
+    tab.goto(f"{(site / 'book').as_uri()}/{page}", wait_until="load")
     return tab

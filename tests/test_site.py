@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,19 +9,11 @@ from urllib.parse import unquote, urldefrag, urljoin, urlparse
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from site_tools import CHROMIUM, MODES, WIDTHS, browser, open_tab, pages, serve, site_dir
+from site_tools import CHROMIUM, MODES, WIDTHS, browser, need, open_tab, pages, serve, site_dir
 
 SITE = site_dir()
 PAGES = pages()
 REPOSITORY = "https://github.com/graf-book/graf-book"
-
-
-def need(condition: bool, reason: str) -> None:
-    """Skip with a reason; fail where the site is required (CI)."""
-    if not condition:
-        if os.environ.get("GRAF_REQUIRE_SITE"):
-            pytest.fail(reason)
-        pytest.skip(reason)
 
 
 @pytest.fixture(scope="module")

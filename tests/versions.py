@@ -34,6 +34,7 @@ OF_THE_REPOSITORY = {
     "chapter",
     "every_space",
     "execution_cache",
+    "explorer",
     "flow_chapter",
     "house",
     "markers",
