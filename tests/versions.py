@@ -36,6 +36,7 @@ OF_THE_REPOSITORY = {
     "execution_cache",
     "explorer",
     "flow_chapter",
+    "guess",
     "house",
     "markers",
     "repository",

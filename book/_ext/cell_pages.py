@@ -23,8 +23,8 @@ from sphinx.util import logging
 logger = logging.getLogger(__name__)
 
 HERE = Path(__file__).parent
-SOURCES = ("cell_pages.py", "explorer_data.py", "explorer_meanings.py")
-PAGES = {"book/explorer": "explorer"}
+SOURCES = ("cell_pages.py", "explorer_data.py", "explorer_meanings.py", "guess_data.py")
+PAGES = {"book/explorer": "explorer", "book/guess": "guess"}
 """Page → the module `<name>_data` that computes its data, and its script `<name>.js`."""
 
 PLACE = re.compile(r'<span data-fact="(\w+)">\s*</span>')
