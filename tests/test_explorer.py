@@ -156,6 +156,21 @@ def test_numbers_of_sentences_are_filled_in():
         cell_pages.fill_facts(body, {})
 
 
+def test_data_are_kept_until_what_they_depend_on_changes(tmp_path, monkeypatch):
+    computed = []
+
+    def compute(name):
+        computed.append(name)
+        return {"x": 1}, {"tau": "0.9"}
+
+    monkeypatch.setattr(cell_pages, "build_data", compute)
+    for digest in ("old", "old", "new"):
+        cell_pages.write_data(tmp_path / "data", digest)
+    assert computed == list(cell_pages.PAGES.values()) * 2
+    text = (tmp_path / "data" / "explorer_data.js").read_text(encoding="utf8")
+    assert text == 'window.GRAF_EXPLORER = {"x":1};\n'
+
+
 # --- the built page -------------------------------------------------------------------------------
 
 

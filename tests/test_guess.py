@@ -235,6 +235,8 @@ def test_twenty_guesses_by_keyboard_with_a_break(tab, data):
     for guess in GUESSES[:7]:
         tab.keyboard.press("ab"[guess])
         tab.keyboard.press("Enter")  # the focus is on "Next pair"
+    assert f"Pair 8 of {N}" in tab.locator(".pair").inner_text()
+    tab.wait_for_timeout(1000)  # what a file keeps reaches Chromium's store a moment later
     tab.reload(wait_until="load")
     assert f"Pair 8 of {N}" in tab.locator(".pair").inner_text(), "the guesses are kept"
     tab.locator(".choice").nth(GUESSES[7]).press("Enter")

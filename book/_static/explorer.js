@@ -397,7 +397,7 @@
   }
 
   function makeFeatures() {
-    const search = element("input", { type: "search", id: "find-feature",
+    const search = element("input", { type: "text", id: "find-feature",
       input: () => find(search.value) });
     const families = [...new Set(features.map((feature) => feature.family))];
     fill(document.getElementById("explorer-features"),
