@@ -10,6 +10,7 @@ from urllib.parse import unquote, urldefrag, urljoin, urlparse
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from site_tools import CHROMIUM, MODES, WIDTHS, browser, need, open_tab, pages, serve, site_dir
+from visit import visit
 
 SITE = site_dir()
 PAGES = pages()
@@ -183,3 +184,7 @@ def test_buttons(parsed, page):
 def test_home_page_is_reached_from_the_root(site):
     text = (site / "index.html").read_text(encoding="utf8")
     assert re.search(rf"url={PAGES[0]}\.html|{PAGES[0]}\.html", text)
+
+
+def test_a_visit_from_the_home_page_to_the_telephone(site):
+    assert visit() == []
