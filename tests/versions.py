@@ -37,6 +37,7 @@ OF_THE_REPOSITORY = {
     "explorer",
     "flow_chapter",
     "guess",
+    "github",
     "house",
     "markers",
     "repository",
