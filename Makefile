@@ -5,7 +5,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book test quick floors newest lint data paper lab strip screenshots clean distclean
+.PHONY: help book test quick floors newest lint data paper lab strip screenshots address clean distclean
 
 PYTHON ?= python3 python3.13 python3.12 python3.11
 SOURCE ?= $(or $(GRAF_SOURCE),embedded)
@@ -25,6 +25,20 @@ define find_python
 done; \
 if [ -z "$$found" ]; then \
   echo "No Python $(2) found. If it has another name: make $@ $(3)=/path/to/python$(2)" >&2; exit 1; \
+fi
+endef
+
+# Sets $$found to the first Python of $(PYTHON) that runs, is new enough and can make environments.
+define first_python
+found=''; for candidate in $(PYTHON); do \
+  if "$$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' \
+    >/dev/null 2>&1; then found="$$candidate"; break; fi; \
+done; \
+if [ -z "$$found" ]; then \
+  echo "No usable Python found. Tried: $(PYTHON)." >&2; \
+  echo "graf-book needs Python 3.11 or newer with the venv module (Debian, Ubuntu: apt-get install python3-venv)." >&2; \
+  echo "If it has another name: make PYTHON=/path/to/python" >&2; \
+  exit 1; \
 fi
 endef
 
@@ -94,6 +108,9 @@ strip: $(STAMP) ## remove outputs and execution counts from the notebooks
 screenshots: $(STAMP) ## pictures of every page, two widths, light and dark, into _build/screenshots
 	$(BIN)/python tests/screenshots.py _build/screenshots
 
+address: ## rewrite all text that names the repository's address, from its one line in pyproject.toml
+	@$(first_python); "$$found" tests/address.py
+
 clean: ## remove the built book, its execution cache and the claims ledger
 	rm -rf _build .pytest_cache .ruff_cache
 
@@ -102,17 +119,7 @@ distclean: clean ## also remove .venv
 
 # The environment depends on the pins and on the package's own metadata. A half-made one is redone.
 $(STAMP): requirements.txt pyproject.toml
-	@set -e; found=''; \
-	for candidate in $(PYTHON); do \
-	  if "$$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' \
-	    >/dev/null 2>&1; then found="$$candidate"; break; fi; \
-	done; \
-	if [ -z "$$found" ]; then \
-	  echo "No usable Python found. Tried: $(PYTHON)." >&2; \
-	  echo "graf-book needs Python 3.11 or newer with the venv module (Debian, Ubuntu: apt-get install python3-venv)." >&2; \
-	  echo "If it has another name: make PYTHON=/path/to/python" >&2; \
-	  exit 1; \
-	fi; \
+	@$(first_python); \
 	echo "Making $(VENV) with $$("$$found" --version) (downloads once; a few minutes)"; \
 	"$$found" -m venv --clear $(VENV)
 	@$(PIP) install -r requirements.txt

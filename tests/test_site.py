@@ -8,13 +8,14 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlparse
 
 import pytest
+from address import wanted
 from axe_playwright_python.sync_playwright import Axe
 from site_tools import CHROMIUM, MODES, WIDTHS, browser, need, open_tab, pages, serve, site_dir
 from visit import visit
 
 SITE = site_dir()
 PAGES = pages()
-REPOSITORY = "https://github.com/graf-book/graf-book"
+REPOSITORY = wanted()
 
 
 @pytest.fixture(scope="module")
@@ -167,18 +168,14 @@ def test_every_page_has_an_icon(site, parsed):
 def test_buttons(parsed, page):
     links = parsed[f"{page}.html"].links
     suffix = ".ipynb" if page.startswith("notebooks/") else ".md"
-    assert REPOSITORY in links
-    assert f"{REPOSITORY}/edit/main/{page}{suffix}" in links
+    assert f"https://github.com/{REPOSITORY}" in links
+    assert f"https://github.com/{REPOSITORY}/edit/main/{page}{suffix}" in links
     assert any(link.endswith(f"_sources/{page}{suffix}") for link in links), "no download"
     if suffix == ".ipynb":
-        binder = (
-            f"https://mybinder.org/v2/gh/graf-book/graf-book/main?urlpath=lab/tree/{page}.ipynb"
-        )
-        colab = (
-            f"https://colab.research.google.com/github/graf-book/graf-book/blob/main/{page}.ipynb"
-        )
-        assert binder in links
-        assert colab in links
+        binder = f"https://mybinder.org/v2/gh/{REPOSITORY}/main"
+        colab = f"https://colab.research.google.com/github/{REPOSITORY}/blob/main"
+        assert f"{binder}?urlpath=lab/tree/{page}.ipynb" in links
+        assert f"{colab}/{page}.ipynb" in links
 
 
 def test_home_page_is_reached_from_the_root(site):

@@ -30,6 +30,7 @@ FLOORS_OF = (3, 11)
 """The Python for which all the lowest versions have wheels."""
 OF_THE_REPOSITORY = {
     "adapt",
+    "address",
     "any_model_chapter",
     "chapter",
     "every_space",
