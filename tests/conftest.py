@@ -64,6 +64,16 @@ def golden_dir():
     return _shared("..", "golden")
 
 
+@pytest.fixture(scope="module")
+def chromium():
+    """A running browser; see ``tests/site_tools.py``."""
+    from site_tools import CHROMIUM, browser, need
+
+    need(Path(CHROMIUM).is_file(), f"no browser at {CHROMIUM}: install Debian's chromium")
+    with browser() as running:
+        yield running
+
+
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory):
     """The package's wheel, built as pip builds it (the build needs hatchling, from the network)."""

@@ -106,19 +106,26 @@ def browser():
 
 
 def open_tab(chromium, address: str, width: int, mode: str):
-    """A tab that cannot reach anything but our server; JS exceptions are kept on ``tab.errors``."""
+    """A tab that cannot reach anything but our server.
+
+    JS exceptions are kept on ``tab.errors``, addresses of other hosts that the page asked for on
+    ``tab.elsewhere``.
+    """
     context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=mode)
     context.add_init_script(
         f"localStorage.setItem('mode', '{mode}'); localStorage.setItem('theme', '{mode}');"
     )
-    context.route(
-        "**/*",
-        lambda route: (
-            route.continue_() if route.request.url.startswith((address, "data:")) else route.abort()
-        ),
-    )
     tab = context.new_page()
-    tab.errors = []
+    tab.errors, tab.elsewhere = [], []
+
+    def answer(route):
+        if route.request.url.startswith((address, "data:")):
+            route.continue_()
+        else:
+            tab.elsewhere.append(route.request.url)
+            route.abort()
+
+    context.route("**/*", answer)
     tab.on("pageerror", lambda error: tab.errors.append(str(error)))
     return tab
 

@@ -10,12 +10,13 @@ from urllib.parse import unquote, urldefrag, urljoin, urlparse
 import pytest
 from address import wanted
 from axe_playwright_python.sync_playwright import Axe
-from site_tools import CHROMIUM, MODES, WIDTHS, browser, need, open_tab, pages, serve, site_dir
+from site_tools import MODES, WIDTHS, need, open_tab, pages, serve, site_dir
 from visit import visit
 
 SITE = site_dir()
 PAGES = pages()
 REPOSITORY = wanted()
+HEAVIEST_PAGE = 1_000_000  # bytes of HTML
 
 
 @pytest.fixture(scope="module")
@@ -28,13 +29,6 @@ def site() -> Path:
 def address(site):
     with serve(site) as url:
         yield url
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    need(Path(CHROMIUM).is_file(), f"no browser at {CHROMIUM}: install Debian's chromium")
-    with browser() as running:
-        yield running
 
 
 @pytest.fixture(scope="module", params=[(w, m) for w in WIDTHS for m in MODES], ids=str)
@@ -84,9 +78,11 @@ def accessibility_faults(tab) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("page", PAGES)
 def test_page_in_a_browser(tab, address, page):
     tab.errors.clear()
+    tab.elsewhere.clear()
     tab.goto(f"{address}/{page}.html", wait_until="load")
     seen = tab.evaluate(LOOK)
     assert not tab.errors, tab.errors
+    assert not tab.elsewhere, f"asks another host: {tab.elsewhere}"
     assert seen["mode"] == tab.mode
     assert seen["viewports"] == 1
     assert seen["page"] <= seen["window"], f"the page scrolls sideways; look at {seen['wide']}"
@@ -153,6 +149,12 @@ def test_internal_links_resolve(site, parsed):
             elif anchor and path in parsed and unquote(anchor) not in parsed[path].anchors:
                 broken.append(f"{name}: {link} (no such anchor)")
     assert not broken, "\n".join(broken)
+
+
+def test_no_page_is_heavy(site):
+    """A page is read on a telephone, too: ``python benchmarks/site_weight.py`` has all weights."""
+    weights = {name: (site / f"{name}.html").stat().st_size for name in PAGES}
+    assert {name: size for name, size in weights.items() if size > HEAVIEST_PAGE} == {}
 
 
 def test_every_page_has_an_icon(site, parsed):

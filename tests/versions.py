@@ -41,6 +41,7 @@ OF_THE_REPOSITORY = {
     "github",
     "house",
     "markers",
+    "mathml",
     "repository",
     "scoreboard",
     "site",
