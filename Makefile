@@ -14,7 +14,6 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTHON_LOWEST ?= python3.11 $(wildcard $(HOME)/.pyenv/versions/3.11*/bin/python)
 PYTHON_NEWEST ?= python3.13 $(wildcard $(HOME)/.pyenv/versions/3.13*/bin/python)
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 # Sets $$found to the first of some candidates that runs and is of a version: $(1) are the candidates,
 # $(2) the version, $(3) the variable that names another.
@@ -122,6 +121,5 @@ $(STAMP): requirements.txt pyproject.toml
 	@$(first_python); \
 	echo "Making $(VENV) with $$("$$found" --version) (downloads once; a few minutes)"; \
 	"$$found" -m venv --clear $(VENV)
-	@$(PIP) install -r requirements.txt
-	@$(PIP) install --no-deps -e .
+	@$(BIN)/python tests/install.py
 	@touch $@

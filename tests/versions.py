@@ -9,7 +9,7 @@ The package's wheel is built, installed into a fresh environment with what it re
 there; what follows the folder goes to pytest. uv chooses the versions. The lowest are, on Python
 3.11, exactly those that pyproject.toml declares; on a later Python, the lowest that have a wheel
 for it. What they need in turn may be newer. PyTorch is left out, and with it the tests that import
-it, unless ``--torch`` is given: for Linux the index has it with CUDA only, several GB.
+it, unless ``--torch`` is given: it is large (``install.py`` has it without CUDA, where it can).
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ import tomllib
 import venv
 from pathlib import Path
 
+from install import install_torch
+
 ROOT = Path(__file__).resolve().parent.parent
+TORCH = "torch==2.13.0"
 EXTRAS = ("xgboost-cpu", "explain", "cluster")
 TOOLS = ("pytest", "pytest-xdist", "hypothesis")
 FLOORS_OF = (3, 11)
@@ -40,6 +43,7 @@ OF_THE_REPOSITORY = {
     "guess",
     "github",
     "house",
+    "install",
     "markers",
     "mathml",
     "repository",
@@ -115,14 +119,14 @@ def make_environment(folder: Path, which: str, requirements: list[str], torch: b
     requirements : list of str
         What is installed beside the wheel.
     torch : bool
-        Whether PyTorch is installed too: by pip, from where this machine's pip has it.
+        Whether PyTorch is installed too, see ``install.py``.
     """
     venv.create(folder, with_pip=True, clear=True)
     programs = folder / ("Scripts" if os.name == "nt" else "bin")
     pip = [programs / "python", "-m", "pip", "--disable-pip-version-check", "--quiet"]
     run(*pip, "install", "uv")
-    if torch:
-        run(*pip, "install", "torch==2.13.0")
+    if torch and not install_torch(programs / "python", TORCH):
+        run(*pip, "install", TORCH)
     resolution = {"lowest": "lowest-direct", "newest": "highest"}[which]
     uv = [programs / "uv", "pip", "install", "--quiet", "--python", programs / "python"]
     run(*uv, "--only-binary", ":all:", "--resolution", resolution, *requirements)
