@@ -28,11 +28,21 @@ ROOT = Path(__file__).resolve().parent.parent
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 EVERY = 10
 """Seconds between two lines of progress."""
+TELLING = re.compile(r"\s*(Collecting|Downloading|Processing|Installing|Building|Prepar|Resolved)")
+"""Lines of pip and uv that say what is being done."""
 
 
 def say(text: str) -> None:
     """Print at once, also where the output is a file."""
     print(text, flush=True)
+
+
+def shorten(line: str) -> str:
+    """A line of pip's without its long ends."""
+    names = line.partition("Installing collected packages:")[2]
+    if names:
+        return f"Installing {len(names.split(','))} packages"
+    return line.strip().partition(" (from ")[0][:90]
 
 
 def watch(command: list[object]) -> bool:
@@ -47,14 +57,21 @@ def watch(command: list[object]) -> bool:
         errors="replace",
     )
     lines: deque[str] = deque(maxlen=30)
-    reader = threading.Thread(target=lambda: lines.extend(process.stdout), daemon=True)
+    telling: deque[str] = deque(["waiting for an answer"], maxlen=1)
+
+    def read() -> None:
+        for line in process.stdout:
+            lines.append(line)
+            if TELLING.match(line):
+                telling.append(shorten(line))
+
+    reader = threading.Thread(target=read, daemon=True)
     reader.start()
     while reader.is_alive():
         reader.join(EVERY)
         minutes, seconds = divmod(int(time.monotonic() - start), 60)
-        latest = lines[-1].strip()[:90] if lines else "waiting for an answer"
         if reader.is_alive():
-            say(f"  {minutes}:{seconds:02d}  {latest}")
+            say(f"  {minutes}:{seconds:02d}  {telling[0]}")
     if process.wait() != 0:
         say("".join(lines))
     return process.returncode == 0

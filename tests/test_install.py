@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from install import CPU_INDEX, is_reachable, watch
+from install import CPU_INDEX, is_reachable, shorten, watch
 from site_tools import serve
 from test_repository import read_pins
 from versions import TORCH
@@ -132,11 +132,13 @@ def test_a_failure_shows_what_pip_said(machine):
 
 def test_progress_is_said(monkeypatch, capsys):
     monkeypatch.setattr("install.EVERY", 0.2)
-    code = "import time; print('Downloading much', flush=True); time.sleep(1.5)"
+    code = "import time; print('Downloading much\\nWARNING: x', flush=True); time.sleep(1.5)"
     assert watch([sys.executable, "-c", code])
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) >= 3
     assert re.fullmatch(r"  0:0\d  Downloading much", lines[-1])
+    assert shorten("Installing collected packages: a, b, c\n") == "Installing 3 packages"
+    assert shorten("  Collecting numpy==2 (from -r x.txt (line 9))\n") == "Collecting numpy==2"
 
 
 def test_the_makefile_installs_by_this_file():
