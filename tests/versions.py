@@ -36,6 +36,8 @@ OF_THE_REPOSITORY = {
     "address",
     "any_model_chapter",
     "chapter",
+    "colab",
+    "computed",
     "every_space",
     "execution_cache",
     "explorer",
