@@ -48,6 +48,7 @@ OF_THE_REPOSITORY = {
     "install",
     "markers",
     "mathml",
+    "print",
     "repository",
     "scoreboard",
     "site",

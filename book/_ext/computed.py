@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+import textwrap
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,11 @@ def key_of(work: dict[str, Any], year: str) -> str:
     return f"{letters.strip('_')}_{year}"
 
 
+def wrapped(line: str) -> str:
+    """A field of BibTeX on lines that fit a page."""
+    return textwrap.fill(line, 78, subsequent_indent=" " * 15, break_on_hyphens=False)
+
+
 def as_bibtex(work: dict[str, Any]) -> str:
     """One work of CITATION.cff, or the file's own, as an entry of BibTeX."""
     year = str(work.get("year") or work["date-released"])[:4]
@@ -53,7 +59,7 @@ def as_bibtex(work: dict[str, Any]) -> str:
         "url": work.get("url"),
         "note": ", ".join(one["value"] for one in work.get("identifiers", [])),
     }
-    lines = [f"  {name:<9} = {{{value}}}," for name, value in fields.items() if value]
+    lines = [wrapped(f"  {name:<9} = {{{value}}},") for name, value in fields.items() if value]
     return "\n".join([f"@{TYPES[work['type']]}{{{key_of(work, year)},", *lines, "}"])
 
 
