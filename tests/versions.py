@@ -37,6 +37,7 @@ OF_THE_REPOSITORY = {
     "any_model_chapter",
     "chapter",
     "colab",
+    "data_pages",
     "computed",
     "every_space",
     "execution_cache",
