@@ -18,11 +18,16 @@ import pandas as pd
 from site_tools import browser, open_tab, serve, site_dir
 
 
+def size_of(headers: dict[str, str]) -> int:
+    """Bytes of an answer as our server says them; of what stands in the page itself, none."""
+    return int(headers.get("content-length", 0))
+
+
 def weigh(chromium, address: str, page: Path, name: str) -> dict:
     """Open a page as the first of a visit; add up what arrived and what was asked elsewhere."""
     tab = open_tab(chromium, address, 1280, "light")
     files: dict[str, int] = {}
-    tab.on("response", lambda response: files.setdefault(response.url, len(response.body())))
+    tab.on("response", lambda answer: files.setdefault(answer.url, size_of(answer.headers)))
     tab.goto(f"{address}/{name}", wait_until="networkidle")
     html = page.read_bytes()
     row = {
