@@ -44,7 +44,7 @@ class Group:
         name = f"graf-book-{os.getpid()}"
         if (TREE / "cgroup.controllers").is_file():
             group = cls(2, (TREE / name,))
-            limits = {"memory.max": memory, "memory.swap.max": 0, "cpu.max": f"{PERIOD} {PERIOD}"}
+            limits = {"memory.max": memory, "cpu.max": f"{PERIOD} {PERIOD}"}
         else:
             group = cls(1, (TREE / "memory" / name, TREE / "cpu" / name))
             limits = {"memory.limit_in_bytes": memory, "cpu.cfs_quota_us": PERIOD}
@@ -54,6 +54,9 @@ class Group:
             for file, value in limits.items():
                 (folder,) = [folder for folder in group.folders if (folder / file).exists()]
                 (folder / file).write_text(str(value), encoding="utf8")
+            swap = group.folders[0] / "memory.swap.max"  # version 2, where there is swap
+            if swap.exists():
+                swap.write_text("0", encoding="utf8")
         except (OSError, ValueError):
             group.remove()
             return None

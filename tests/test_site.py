@@ -111,6 +111,20 @@ def test_unknown_address_shows_a_styled_404(tab, address):
     assert home == f"{address}/{PAGES[0]}.html"
 
 
+def test_the_citation_is_copied_by_a_click(chromium, address):
+    tab = open_tab(chromium, address, 1280, "light")
+    tab.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    tab.goto(f"{address}/book/cite.html", wait_until="load")
+    shown = tab.inner_text("div.highlight pre")
+    tab.hover("div.highlight")
+    tab.click("button.copybtn")
+    copied = tab.evaluate("() => navigator.clipboard.readText()")
+    assert copied.strip() == shown.strip()
+    assert "@inproceedings{kadlecova_2024," in copied
+    assert "@software{graf_book" in copied
+    tab.context.close()
+
+
 class Page(HTMLParser):
     """Anchors, links and buttons of one file."""
 
