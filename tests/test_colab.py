@@ -13,11 +13,6 @@ from address import ROOT, wanted
 from colab import ID, add, main, source
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-NOT_YET = {
-    "01_zero_cost_proxies", "03_predictors", "04_search_spaces", "10_brp_nas",
-    "11_interpretation", "12_search", "99_scoreboard",
-}  # fmt: skip
-"""Chapters being rewritten: run ``python tests/colab.py notebooks/*.ipynb``, and empty this set."""
 
 
 def cells(path: Path) -> list[dict]:
@@ -27,8 +22,6 @@ def cells(path: Path) -> list[dict]:
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_the_first_code_of_a_chapter_is_the_cell_for_colab(path):
     code = [cell for cell in cells(path) if cell["cell_type"] == "code"]
-    if path.stem in NOT_YET and code[0]["id"] != ID:
-        pytest.xfail("being rewritten")
     assert code[0]["id"] == ID, "python tests/colab.py notebooks/*.ipynb"
     assert "".join(code[0]["source"]) == source()
     assert code[0]["metadata"]["tags"] == ["remove-cell"]
