@@ -744,6 +744,6 @@ def test_the_home_page_lists_each_chapter_with_its_answer_and_its_minutes():
     assert len(entries) == len(chapters)
     for path, entry in zip(chapters, entries, strict=True):
         assert f"(../notebooks/{path.name})" in entry
-        assert f"{{glue:text}}`../notebooks/{path.name}::brief`" in entry
+        assert f"{{glue:text}}`../notebooks/{path.name}::brief:s`" in entry
         (minutes,) = MINUTES.findall("\n".join(cells_of(path, "markdown")))
         assert f"({minutes} min to read" in entry
