@@ -23,6 +23,7 @@ __all__ = [
 ]
 
 FAILS = VERDICTS[2]
+_MOST_LINES = 8  # figures of one claim that are shown without a click
 DOT_SCALE = 4  # tolerances from the middle of a strip to its end
 
 
@@ -94,10 +95,12 @@ def board_html(ledger: Any, titles: Mapping[str, str]) -> str:
 def _board_row(row: Mapping[str, str]) -> str:
     text = {name: html.escape(value) for name, value in row.items()}
     address = f"{quote(row['chapter'])}.html#claim-{quote(row['id'], safe='')}"
-    why = (f"Missed: {text['missed']}. " if row["missed"] else "") + text["reason"]
+    missed = row["missed"].split("; ")
+    named = text["missed"] if len(missed) <= _MOST_LINES else f"{len(missed)} of the figures"
+    why = (f"Missed: {named}. " if row["missed"] else "") + text["reason"]
     source = source_html(row["where"], row["kind"], row["link"])
-    shown = [_one_per_line(row["paper"])] if row["paper"] else []
-    shown += [f"here: {_one_per_line(row['ours'])}"] if row["ours"] else []
+    shown = [_figure_lines(row["paper"])] if row["paper"] else []
+    shown += [f"here: {_figure_lines(row['ours'])}"] if row["ours"] else []
     shown += [f"<small>{text['tolerance']}</small>"] if row["tolerance"] else []
     claim = f'{_badge(row["verdict"])} <a href="{address}">{text["claim"]}</a>'
     claim += f"<br><small>{source}</small>" + (f"<br><small>{why}</small>" if why else "")
@@ -115,9 +118,13 @@ def _breakable(name: str) -> str:
     return html.escape(name).replace("+", "+<wbr>")
 
 
-def _one_per_line(text: str) -> str:
-    """Figures that semicolons part, escaped, each on a line of its own in a narrow column."""
-    return "<br>".join(html.escape(figure) for figure in text.split("; "))
+def _figure_lines(text: str) -> str:
+    """Figures that semicolons part, escaped, each on a line of its own; many open by a click."""
+    figures = [html.escape(figure) for figure in text.split("; ")]
+    lines = "<br>".join(figures)
+    if len(figures) <= _MOST_LINES:
+        return lines
+    return f"<details><summary>{len(figures)} figures</summary>{lines}</details>"
 
 
 # --- published figures ----------------------------------------------------------------------------

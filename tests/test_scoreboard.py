@@ -14,7 +14,7 @@ mpl.use("Agg")
 
 import matplotlib.pyplot as plt
 
-from graf_utils.board import counts_html, dots_html, figures_html, untested_html
+from graf_utils.board import board_html, counts_html, dots_html, figures_html, untested_html
 from graf_utils.claims import VERDICTS, Ledger
 from graf_utils.published import published
 
@@ -211,3 +211,16 @@ def test_a_dot_stands_where_the_figure_does():
     assert "a+<wbr>&lt;e&gt;, N=32" in page
     assert not re.search("<[tbpe]>", page)
     assert dots_html(pd.DataFrame(rows[-1:])) == "<p>None.</p>"
+
+
+@pytest.mark.parametrize(("n", "folded"), [(8, False), (9, True)])
+def test_many_figures_of_a_claim_open_by_a_click(n, folded):
+    """A column of twenty lines would hide the next claim; nothing is left out."""
+    figures = [f"rf, N={i}: <{i}>" for i in range(n)]
+    row = dict.fromkeys(("where", "kind", "link", "reason", "paper", "tolerance"), "")
+    row |= {"id": "zoo", "chapter": "06_zoo", "claim": "It is cheap.", "verdict": "fails"}
+    row |= {"ours": "; ".join(figures), "missed": "; ".join(figures)}
+    page = board_html(pd.DataFrame([row]), {})
+    assert (f"<summary>{n} figures</summary>" in page) == folded
+    assert (f"Missed: {n} of the figures." in page) == folded
+    assert all(f"N={i}: &lt;{i}&gt;" in page for i in range(n))
