@@ -274,6 +274,23 @@ def cosine_attention(how):
     return Function(forward, scale=weight(4, 1, 1), places=weight(5, 5), **layers)
 
 
+def overwritten(how):
+    """A value that is written over by another, in the whole or in a slice that is all of it."""
+
+    def forward(self, x):
+        x = self.first(x)
+        y = F.relu(self.second(x))
+        if how == "slice":
+            x[:, 0:] = y
+        elif how == "copy":
+            x.view(-1, 16).copy_(y.view(-1, 16))
+        else:
+            x = y
+        return self.third(x)
+
+    return Function(forward, **{name: nn.Linear(16, 16) for name in ("first", "second", "third")})
+
+
 def in_full_precision(is_region):
     def forward(self, x):
         if not is_region:
@@ -304,6 +321,7 @@ DRESSES = {
     "gelu": (TOKENS, *(activation(how) for how in ("module", "erf", "tanh", "product"))),
     "shuffle": (IMAGE, shuffled("parts"), shuffled("permutation")),
     "cosine attention": (TOKENS, *(cosine_attention(how) for how in ("normalize", "by hand"))),
+    "overwritten": (TOKENS, *(overwritten(how) for how in ("new", "slice", "copy"))),
     "regions": (TOKENS, in_full_precision(False), in_full_precision(True)),
     "dropout": (TOKENS, nn.Linear(16, 4), nn.Sequential(nn.Dropout(), nn.Linear(16, 4))),
     "weight norm": (
@@ -577,9 +595,10 @@ def test_inputs_by_name_and_several_outputs():
 def test_what_does_not_lead_to_the_output_is_gone():
     def forward(self, x):
         self.unused(x)
-        return 0 * self.layer(x) + self.other(x) + torch.arange(16)
+        ones = self.filled(x).fill_(1.0)
+        return 0 * self.layer(x) + self.other(x) + torch.arange(16) + ones
 
-    layers = {name: nn.Linear(16, 16) for name in ("unused", "layer", "other")}
+    layers = {name: nn.Linear(16, 16) for name in ("unused", "layer", "filled", "other")}
     assert count(trace(Function(forward, **layers), TOKENS)) == {"linear": 1}
 
 

@@ -71,7 +71,7 @@ _NAMES: dict[str, str] = {
     "dropout feature_dropout alpha_dropout native_dropout dropout2d dropout3d pad constant_pad_nd "
     "reflection_pad1d reflection_pad2d replication_pad1d replication_pad2d roll flip repeat "
     "repeat_interleave tile pixel_shuffle pixel_unshuffle channel_shuffle native_channel_shuffle "
-    "im2col col2im masked_fill tril triu neg positive identity fill view_as_real view_as_complex "
+    "im2col col2im masked_fill tril triu neg positive identity view_as_real view_as_complex "
     "real as_strided _reshape_alias broadcast_to atleast_2d atleast_3d unsafe_split nan_to_num "
     "resolve_conj resolve_neg conj bernoulli rot90 double float half bfloat16 _cast_Float "
     "_assert_tensor_metadata _add_batch_dim _remove_batch_dim",
@@ -80,7 +80,7 @@ _NAMES: dict[str, str] = {
     "nonzero_numpy eq ne lt le gt ge logical_and logical_or logical_not logical_xor bitwise_and "
     "bitwise_or bitwise_not isnan isinf isfinite any all sign round floor ceil trunc item "
     "_local_scalar_dense sym_size sym_numel sym_stride size equal bincount histc heaviside zero "
-    "multinomial",
+    "multinomial fill",
 }
 
 _LABELS: dict[str, str] = {

@@ -159,6 +159,8 @@ class _Reader:
         if inner is not None:
             return self._inside(node, inner)
         taken = self._taken(node)
+        if name == "copy":  # what it writes over is gone
+            taken = taken[1:]
         data = [value for value in taken if value.operator]
         if name == "getitem":
             return self._item(node, taken[0])
