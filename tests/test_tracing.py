@@ -433,6 +433,31 @@ def test_weights_that_are_read_twice_are_shared():
     assert trace(repeated, TOKENS).shared.tolist() == [-1, 0, 0, 0, -1]
 
 
+@pytest.mark.parametrize("how", ["select", "unbind", "slice"])
+def test_parts_of_what_is_made_of_weights_have_their_share_of_them(how):
+    """Rotations of all layers and places, made once of weights; each layer takes its own."""
+
+    def forward(self, x):
+        made = self.w[:, None, :] * self.places[:, None]  # (layers, places, channels)
+        parts = {
+            "select": [made[0], made[1], made[2]],
+            "unbind": made.unbind(0),
+            "slice": [made[i : i + 1] for i in range(3)],
+        }[how]
+        for layer, part in zip(self.layers, parts, strict=True):
+            x = layer(x) * part.sin() + x * part.cos()
+        return x
+
+    layers = nn.ModuleList(nn.Linear(16, 16) for _ in range(3))
+    model = Function(forward, w=weight(3, 16), layers=layers)
+    model.register_buffer("places", torch.arange(5.0))
+    graph = trace(model, TOKENS)
+    products = graph.numbers["parameters"][np.array(graph.kinds) == "multiply"]
+    assert products.tolist() == [16] * 6  # a row of the weight each
+    log_distinct = OperatorFeatures(["sharing"]).fit_transform([graph])["sharing[log_distinct]"]
+    assert math.expm1(log_distinct[0]) == pytest.approx(sum(p.numel() for p in model.parameters()))
+
+
 # --- networks of all sorts ------------------------------------------------------------------------
 
 

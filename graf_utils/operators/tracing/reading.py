@@ -209,7 +209,7 @@ class _Reader:
         if several.several is not None:
             return several.several[index]
         if several.operator is None:
-            part = {f"{key}[{index}]": size_of(_shape(node)) for key in several.weights}
+            part = _part_of_weights(several, _shape(node), str(index))
             return Value(None, _shape(node), part if several.axis is not None else several.weights)
         if several.axis is not None:
             return _made_part(node, several, several.axis, several.drops)
@@ -237,13 +237,18 @@ def _of_weights(node: fx.Node, name: str, mapped: Mapped | None, taken: list[Val
     weights, shape = _weights(taken), _shape(node)
     if mapped is not None and mapped.kind == PART:
         if isinstance(node.meta.get("val"), list | tuple):
-            return Value(None, shape, weights, axis=0)
+            return Value(None, taken[0].shape, weights, axis=0)
         arguments = _arguments(node)
         where = ",".join(str(value) for value in arguments.values() if isinstance(value, int))
-        size = size_of(shape)
         if name in ("select", "slice", "narrow") and shape != taken[0].shape:
-            weights = {f"{key}[{where}]": size for key in weights}
+            weights = _part_of_weights(taken[0], shape, where)
     return Value(None, shape, weights)
+
+
+def _part_of_weights(source: Value, shape: tuple[Any, ...], where: str) -> dict[str, float]:
+    """The share of the weights of a value that a part of it reads."""
+    share = size_of(shape) / max(size_of(source.shape), 1)
+    return {f"{key}[{where}]": size * share for key, size in source.weights.items()}
 
 
 def _weights(taken: list[Value]) -> dict[str, float]:
