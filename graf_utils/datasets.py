@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from graf_utils import _configuration_files
+from graf_utils import _configuration_files, _timm_files
 from graf_utils._checks import choice, nearest
 from graf_utils.registry import (
     DataError,
@@ -37,7 +37,14 @@ from graf_utils.registry import (
     download,
     fetch,
 )
-from graf_utils.spaces import NB101, CellSpace, ConfigurationSpace, SearchSpace, get_space
+from graf_utils.spaces import (
+    NB101,
+    CellSpace,
+    ConfigurationSpace,
+    FeatureSpace,
+    SearchSpace,
+    get_space,
+)
 from graf_utils.table import Table, locate, row_numbers
 
 __all__ = ["list_tables", "load_table"]
@@ -72,7 +79,7 @@ def list_tables(*, registry: Registry | None = None) -> pd.DataFrame:
         row = {
             "name": name,
             "source": source,
-            "space": _space(table).name,
+            "space": _space(table, registry).name,
             "rows": table["rows"],
             "rows_valid": table["rows_valid"],
             "targets": ", ".join(table["targets"]),
@@ -128,28 +135,35 @@ def load_table(
     return _build(registry.tables[name, source], registry, valid_only)
 
 
-def _space(table: dict[str, Any]) -> SearchSpace:
-    """The search space of a table: a name, or one of cells or of configurations written out."""
+def _space(table: dict[str, Any], registry: Registry) -> SearchSpace:
+    """The search space of a table: a name, one written out, or the rows of a file of features."""
     space = table["space"]
     if not isinstance(space, dict):
         return get_space(space)
+    if "features" in space:
+        path = _local(space["features"], {"source": "embedded"}, registry)
+        frame = pd.read_parquet(path).set_index(table["key"])
+        return FeatureSpace(frame.select_dtypes("number"))
     return (ConfigurationSpace if "settings" in space else CellSpace)(**space)
 
 
 def _build(table: dict[str, Any], registry: Registry, valid_only: bool) -> Table:
     """Read the files of a table and align their rows."""
-    name, files, space = table["name"], table["files"], _space(table)
+    space = _space(table, registry)
+    name, files, table = table["name"], table["files"], table | {"space": space}
     local = {path: _local(path, table, registry) for path in registry.table_files(table)}
     columns = [target["column"] for target in table["targets"].values()]
     if not table.get("proxy_file"):
         columns += [proxy["column"] for proxy in table.get("proxies", {}).values()]
     frame = pd.concat([_read(local[path], table, columns) for path in files])
-    codes = _codes(frame[table["key"]], table, files[0], once=not table.get("repeats"))
     if len(frame) != (table["rows"] or len(frame)):
         raise DataError(
             f"{files} have {len(frame):,} rows, table {name!r} must have "
             f"{table['rows']:,}. Get the registered files, or correct 'rows' in registry.toml."
         )
+    if isinstance(space, FeatureSpace):  # of others nobody has the features
+        frame = frame[frame[table["key"]].isin(space.features.index)]
+    codes = _codes(frame[table["key"]], table, files[0], once=not table.get("repeats"))
     if valid_only:
         rows = _valid_rows(table, codes, local)
         frame, codes = frame.iloc[rows], codes[rows]
@@ -162,7 +176,7 @@ def _valid_rows(
     table: dict[str, Any], codes: NDArray[np.integer], local: dict[str, Path]
 ) -> NDArray[np.intp]:
     """Rows of the valid networks, each once, in the order of the pool if there is one."""
-    files, space = table["files"], _space(table)
+    files, space = table["files"], table["space"]
     if "pool" in table:
         pool = _read(local[table["pool"]], _by_net(table), [])
         rows = _locate(_codes(pool["net"], _by_net(table), table["pool"]), codes, files[0])
@@ -330,6 +344,7 @@ _READERS = {
     "records": _read_records,
     "nasbench-vis": _read_nasbench_vis,
     **_configuration_files.READERS,
+    **_timm_files.READERS,
 }
 
 
@@ -337,7 +352,7 @@ def _codes(
     written: pd.Series, table: dict[str, Any], path: str, once: bool = True
 ) -> NDArray[np.integer]:
     """Turn a column of architectures into codes; with `once`, each must differ."""
-    space, spelling = _space(table), table.get("spelling")
+    space, spelling = get_space(table["space"]), table.get("spelling")
     try:
         if spelling == "digits":
             written = written.map(list).map(lambda digits: tuple(map(int, digits)))

@@ -221,6 +221,11 @@ def _check_table(table: dict[str, Any], registry: Registry) -> None:
     for path in registry.table_files(table):
         if path not in (registry.embedded if kind == "embedded" else registry.files):
             raise _RegistryError(f"table {name!r} reads {path!r}; add a [[{kind}]] entry for it.")
+    features = table["space"].get("features") if isinstance(table["space"], dict) else None
+    if features is not None and features not in registry.embedded:
+        raise _RegistryError(
+            f"table {name!r} has its features in {features!r}; add an [[embedded]] entry for it."
+        )
     for target, description in table["targets"].items():
         missing = [key for key in ("unit", "higher_is_better") if key not in description]
         if missing:

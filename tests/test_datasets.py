@@ -201,6 +201,7 @@ def test_list_tables_says_what_can_be_loaded_offline(tmp_path, monkeypatch):
     tables = list_tables().set_index(["name", "source"])
     names = ["nb201-cifar10", "nb201-cpu-latency", "nb201-fashion", "nb201-fashion-seeds"]
     names += ["nas-bench-bert", "hw-gpt-s", "hw-gpt-s-a100"]
+    names += ["timm-top1", "timm-cpu-latency", "timm-gpu-latency"]
     assert list(tables.index[tables["available"]]) == [(name, "embedded") for name in names]
     assert tables.loc[("nb201-cifar10", "paper"), "n_proxies"] == 13
     assert (tables[["licence", "citation", "targets"]].map(len) > 0).all().all()

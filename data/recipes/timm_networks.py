@@ -143,7 +143,7 @@ def failed(name: str, reason: str, seconds: float) -> dict[str, Any]:
 def write(record: dict[str, Any], folder: Path) -> None:
     """Write a record down, whole or not at all."""
     with replacing(folder / f"{record['architecture']}.json") as part:
-        part.write_text(json.dumps(record))
+        part.write_text(json.dumps(record), encoding="utf-8")
 
 
 # --- all networks ---------------------------------------------------------------------------------
@@ -164,7 +164,7 @@ def architectures() -> list[str]:
 
 def read_rows(path: str) -> list[dict[str, str]]:
     """The rows of a file of timm's results."""
-    with fetch(path).open(newline="") as file:
+    with fetch(path).open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
@@ -283,14 +283,14 @@ def main() -> None:
     """Command line: ``trace`` the networks, or make the ``table``."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("step", choices=["trace", "table"])
-    parser.add_argument("names", nargs="*", help="only these architectures")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="only these architectures")
     parser.add_argument("--graphs", type=Path, default=GRAPHS, help="folder of finished graphs")
     parser.add_argument("--limit", type=float, default=300, help="seconds per network")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     parser.add_argument("--log", type=Path, default=LOG)
     options = parser.parse_args()
     if options.step == "trace":
-        trace_all(options.names or architectures(), options.graphs, options.limit)
+        trace_all(options.only or architectures(), options.graphs, options.limit)
     else:
         write_tables(options.graphs, options.output, options.log)
 
