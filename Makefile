@@ -96,6 +96,7 @@ paper: $(STAMP) ## recompute data/results from the paper's tables (about eleven 
 	OMP_NUM_THREADS=1 $(BIN)/python data/recipes/zoo_results.py
 	OMP_NUM_THREADS=1 $(BIN)/python data/recipes/bo_results.py
 	OMP_NUM_THREADS=1 $(BIN)/python data/recipes/transformer_results.py
+	OMP_NUM_THREADS=1 $(BIN)/python data/recipes/timm_results.py
 	$(BIN)/python data/recipes/readme_figure.py
 
 lab: $(STAMP) ## open the chapters in JupyterLab
