@@ -162,6 +162,50 @@ def test_words_follow_fits_that_are_turned_around():
     assert "together, the best is 0.60." in said
 
 
+def best_of_predictors(table, encoding, size):
+    """The mean τ of the committed fits, by hand."""
+    fits = pd.read_parquet(data_path("results", "timm.parquet"))
+    fits = fits[(fits["table"] == table) & (fits["encoding"] == encoding)]
+    fits = fits[fits["train_size"] == size]
+    return max(np.mean(some["kendall_tau"].tolist()) for _, some in fits.groupby("predictor"))
+
+
+def test_real_networks_are_said_as_their_fits_are(ran):
+    said, names = ran
+    three, short = ("numbers", "numbers+summary")
+    top1 = {
+        (e, n): best_of_predictors("timm-top1", e, n) for e in (three, short) for n in (32, 128)
+    }
+    assert f"reach {top1[three, 32]:.3f} from 32 networks and {top1[three, 128]:.3f} from" in said
+    assert f"with operators it is {top1[short, 32]:.3f} and {top1[short, 128]:.3f}" in said
+    unseen = best_of_predictors("timm-top1 held-out families", short, 128)
+    assert f"τ = {top1[short, 128]:.2f} after 128 and {unseen:.2f} in families" in said
+    gains = [top1[short, size] - top1[three, size] for size in (32, 128)]
+    assert list(names["lead"].values())[:2] == pytest.approx(gains)
+    verdict = claims(names)["operators-of-real-networks"].verdict
+    assert (verdict == "holds") == all(gain > 0 for gain in names["lead"].values())
+
+
+def test_where_fewer_numbers_do_as_well_it_is_said(ran):
+    said, names = ran
+    alone = pd.read_parquet(data_path("results", "timm_numbers.parquet"))
+    alone = alone[alone["number"] != "image_size"]
+    for table, called in names["CALLED"].items():
+        whole = table.removesuffix(" held-out families")
+        single = alone.loc[alone["table"] == whole, "kendall_tau"].max()
+        for size in (32, 128):
+            other = max(single, best_of_predictors(table, "numbers", size))
+            ours = best_of_predictors(table, "numbers+summary", size)
+            line = f"{called} after {size} ({ours:.3f} against {other:.3f})"
+            assert (line in said) == (other >= ours)
+
+
+def test_traced_networks_are_counted(ran):
+    said, _ = ran
+    log = pd.read_parquet(data_path("results", "timm_tracing.parquet"))
+    assert f"Of {len(log):,} architectures, {(log['reason'] == '').sum():,} have a graph" in said
+
+
 def test_the_error_that_is_shown_names_the_remedy(ran):
     said, names = ran
     assert names["message"].startswith("EarlyExit cannot be traced.")
