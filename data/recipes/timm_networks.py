@@ -19,7 +19,6 @@ one that fails or takes longer than ``--limit`` is kept with the reason. About a
 from __future__ import annotations
 
 import argparse
-import csv
 import hashlib
 import json
 import multiprocessing
@@ -154,18 +153,12 @@ def architectures() -> list[str]:
 
     A prefix of them is a fair sample.
     """
-    with_results = {row["model"].split(".")[0] for row in read_rows(IMAGENET)}
-    with_latency = {row["model"] for row in read_rows(CPU)} - with_results
+    with_results = {name.partition(".")[0] for name in pd.read_csv(fetch(IMAGENET))["model"]}
+    with_latency = set(pd.read_csv(fetch(CPU))["model"]) - with_results
     shuffled = []
     for names in (with_results, with_latency):
         shuffled += random.Random(0).sample(sorted(names), len(names))
     return shuffled
-
-
-def read_rows(path: str) -> list[dict[str, str]]:
-    """The rows of a file of timm's results."""
-    with fetch(path).open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def trace_all(names: list[str], folder: Path, limit: float) -> None:
