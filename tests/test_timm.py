@@ -305,9 +305,8 @@ def test_what_fails_or_hangs_becomes_a_row_and_what_is_done_stays(tracing, tmp_p
         if name == "slow":
             time.sleep(60)
         layer = OperatorGraph(["input", "conv", "output"], [(0, 1), (1, 2)])
-        zeros = dict.fromkeys(
-            ["parameters", "multiply_adds", "outputs", "heads", "channels"], [0] * 3
-        )
+        zeros = dict.fromkeys(["parameters", "multiply_adds", "outputs"], [0] * 3)
+        zeros |= dict.fromkeys(["heads", "channels"], [np.nan] * 3)
         graph = OperatorGraph(layer.kinds, layer.edges, zeros)
         return {
             "architecture": name, "family": "f", "image_size": 8, "held_parameters": 0,
