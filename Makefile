@@ -57,7 +57,7 @@ book: $(STAMP) ## build the book into _build/html (SOURCE=paper: from the publis
 
 test: lint ## ruff, then pytest on all cores, four at most (the site tests need a built book: make book first)
 	@# a thread per process: workers whose libraries each take all cores wait for one another
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 quick: lint ## ruff, then the tests of the core, of claims and of the house: under 90 s
 	$(BIN)/python -m pytest -m "not paper and not site and not cluster and not slow and not engine"

@@ -38,6 +38,9 @@ ENGINES = (
 )
 """Test files of what is read when its chapter is; so are those whose name begins with faults."""
 
+FIRST = ("execution_cache", "address", "adapt", "versions", "measurements", "zoo", "scale_out")
+"""Test files with few tests that take long: begun first, so that no process waits for them."""
+
 ROOT = Path(__file__).resolve().parent.parent
 DATA_DIR = os.environ.get("GRAF_DATA_DIR", "")  # some tests set another one for themselves
 
@@ -115,7 +118,7 @@ def _fixtures_of(item):
 
 @pytest.hookimpl(tryfirst=True)  # before pytest chooses by marker
 def pytest_collection_modifyitems(items):
-    """Mark each test by the fixtures that it uses, so that no marker is forgotten."""
+    """Mark each test by the fixtures that it uses, and let the files of `FIRST` begin."""
     for item in items:
         fixtures = _fixtures_of(item)
         for marker, names in MARKERS.items():
@@ -124,6 +127,7 @@ def pytest_collection_modifyitems(items):
         file = item.path.stem.removeprefix("test_")
         if file in ENGINES or file.startswith("faults_"):
             item.add_marker("engine")
+    items.sort(key=lambda item: item.path.stem.removeprefix("test_") not in FIRST)
 
 
 def _is_a_known_gap(reason):

@@ -199,5 +199,5 @@ def test_home_page_is_reached_from_the_root(site):
     assert re.search(rf"url={PAGES[0]}\.html|{PAGES[0]}\.html", text)
 
 
-def test_a_visit_from_the_home_page_to_the_telephone(site):
-    assert visit() == []
+def test_a_visit_from_the_home_page_to_the_telephone(chromium, address):
+    assert visit(chromium, address) == []

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 from site_tools import browser, serve, site_dir
 
 WIDE = {"width": 1280, "height": 900}
@@ -108,11 +108,14 @@ STEPS: tuple[Callable[[Page, str], None], ...] = (
 )  # fmt: skip
 
 
-def visit(pictures: Path | None = None) -> list[str]:
+def visit(chromium: Browser, address: str, pictures: Path | None = None) -> list[str]:
     """Make the visit.
 
     Parameters
     ----------
+    chromium : Browser
+    address : str
+        Of the served site.
     pictures : path, optional
         Folder for a picture after each step.
 
@@ -122,19 +125,19 @@ def visit(pictures: Path | None = None) -> list[str]:
         Addresses outside the site that a page asked for: none.
     """
     asked: list[str] = []
-    with serve(site_dir()) as address, browser() as chromium:
-        tab = chromium.new_context(viewport=WIDE, color_scheme="light").new_page()
-        tab.on("request", lambda request: asked.append(request.url))
-        for number, step in enumerate(STEPS):
-            step(tab, address)
-            if pictures is not None:
-                pictures.mkdir(parents=True, exist_ok=True)
-                tab.screenshot(path=pictures / f"{number}_{step.__name__}.png")
-        tab.context.close()
+    tab = chromium.new_context(viewport=WIDE, color_scheme="light").new_page()
+    tab.on("request", lambda request: asked.append(request.url))
+    for number, step in enumerate(STEPS):
+        step(tab, address)
+        if pictures is not None:
+            pictures.mkdir(parents=True, exist_ok=True)
+            tab.screenshot(path=pictures / f"{number}_{step.__name__}.png")
+    tab.context.close()
     return [url for url in asked if not url.startswith((address, "data:", "blob:"))]
 
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    print("requests to other hosts:", visit(Path(sys.argv[1])) or "none")
+    with serve(site_dir()) as site, browser() as opened:
+        print("requests to other hosts:", visit(opened, site, Path(sys.argv[1])) or "none")
