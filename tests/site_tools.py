@@ -105,18 +105,27 @@ def browser():
             chromium.close()
 
 
-def open_tab(chromium, address: str, width: int, mode: str):
-    """A tab that cannot reach anything but our server.
-
-    JS exceptions are kept on ``tab.errors``, addresses of other hosts that the page asked for on
-    ``tab.elsewhere``.
-    """
-    context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=mode)
+def new_tab(chromium, width: int, mode: str, **options):
+    """A tab of a width in light or dark; JS exceptions are kept on ``tab.errors``."""
+    context = chromium.new_context(
+        viewport={"width": width, "height": 900}, color_scheme=mode, **options
+    )
     context.add_init_script(
         f"localStorage.setItem('mode', '{mode}'); localStorage.setItem('theme', '{mode}');"
     )
     tab = context.new_page()
-    tab.errors, tab.elsewhere = [], []
+    tab.errors = []
+    tab.on("pageerror", lambda error: tab.errors.append(str(error)))
+    return tab
+
+
+def open_tab(chromium, address: str, width: int, mode: str):
+    """A tab that cannot reach anything but our server.
+
+    Addresses of other hosts that the page asked for are kept on ``tab.elsewhere``.
+    """
+    tab = new_tab(chromium, width, mode)
+    tab.elsewhere = []
 
     def answer(route):
         if route.request.url.startswith((address, "data:")):
@@ -125,23 +134,15 @@ def open_tab(chromium, address: str, width: int, mode: str):
             tab.elsewhere.append(route.request.url)
             route.abort()
 
-    context.route("**/*", answer)
-    tab.on("pageerror", lambda error: tab.errors.append(str(error)))
+    tab.context.route("**/*", answer)
     return tab
 
 
 def open_file(chromium, site: Path, page: str, width: int = 1280, mode: str = "light", **options):
-    """A page opened as a file, without a server; errors and requests are kept on the tab."""
-    context = chromium.new_context(
-        viewport={"width": width, "height": 900}, color_scheme=mode, **options
-    )
-    context.set_default_timeout(10_000)
-    context.add_init_script(
-        f"localStorage.setItem('mode', '{mode}'); localStorage.setItem('theme', '{mode}');"
-    )
-    tab = context.new_page()
-    tab.errors, tab.requests = [], []
-    tab.on("pageerror", lambda error: tab.errors.append(str(error)))
+    """A page opened as a file, without a server; its requests are kept on ``tab.requests``."""
+    tab = new_tab(chromium, width, mode, **options)
+    tab.context.set_default_timeout(10_000)
+    tab.requests = []
     tab.on("request", lambda request: tab.requests.append(request.url))
     tab.goto(f"{(site / 'book').as_uri()}/{page}", wait_until="load")
     return tab

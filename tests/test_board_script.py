@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from site_tools import ROOT, browser
+from site_tools import ROOT
 
 from graf_utils.board import dots_html
 
@@ -20,12 +20,6 @@ ROWS = [
         ("two", "graf", 0.005, "fails"),
     )
 ]
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with browser() as opened:
-        yield opened
 
 
 @pytest.fixture(params=[True, False], ids=["script", "no script"])

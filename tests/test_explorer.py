@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from site_tools import CHROMIUM, MODES, WIDTHS, browser, need, open_file, site_dir
+from site_tools import MODES, WIDTHS, need, open_file, site_dir
 from sklearn.model_selection import train_test_split
 
 from graf_utils.datasets import load_table
@@ -234,13 +234,6 @@ def test_no_number_of_the_text_is_missing(site):
 
 
 # --- in a browser, from the folder ----------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    need(Path(CHROMIUM).is_file(), f"no browser at {CHROMIUM}: install Debian's chromium")
-    with browser() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

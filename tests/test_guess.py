@@ -12,10 +12,8 @@ import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from site_tools import (
-    CHROMIUM,
     MODES,
     WIDTHS,
-    browser,
     need,
     open_file,
     open_tab,
@@ -183,13 +181,6 @@ def test_sizes_and_numbers(site):
 
 
 # --- in a browser, from the folder ----------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    need(Path(CHROMIUM).is_file(), f"no browser at {CHROMIUM}: install Debian's chromium")
-    with browser() as running:
-        yield running
 
 
 @pytest.fixture
