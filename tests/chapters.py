@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,11 @@ import matplotlib as mpl
 mpl.use("Agg")
 
 import matplotlib.pyplot as plt
+import pytest
 
 from graf_utils import chapter
+
+NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 
 
 def listen(patch: Any) -> list[str]:
@@ -83,3 +86,31 @@ def run_cells(
             names |= parameters or {}
     plt.close("all")
     return names
+
+
+def hear(
+    name: str, live: Collection[str] = (), *, stop: str | None = None
+) -> tuple[str, dict[str, Any]]:
+    """Run a chapter without its drawings and what it computes live, and hear what it says.
+
+    Parameters
+    ----------
+    name : str
+        Of the notebook, such as ``"10_brp_nas"``.
+    live : collection of str
+        Ids of the cells that are left out besides.
+    stop : str, optional
+        Id of the first cell that is not run any more.
+
+    Returns
+    -------
+    said : str
+        All sentences, one below the other.
+    names : dict
+        The names that the cells gave.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        said = listen(patch)
+        notebook = NOTEBOOKS / f"{name}.ipynb"
+        names = run_cells(notebook, lambda cell: is_drawing(cell) or cell["id"] in live, stop=stop)
+    return "\n".join(said), names

@@ -8,23 +8,18 @@ from statistics import median
 
 import pandas as pd
 import pytest
-from chapters import is_drawing, listen, run_cells
+from chapters import hear
 
 from graf_utils import plots
 from graf_utils.registry import data_path
 
-NOTEBOOK = data_path().parent / "notebooks" / "10_brp_nas.ipynb"
 LIVE = ("brp-live", "brp-live-said")  # cells that train
 
 
 @pytest.fixture(scope="module")
 def chapter():
     """What the chapter says of committed fits, and its names; the live parts are left out."""
-    with pytest.MonkeyPatch.context() as patch:
-        said = listen(patch)
-        leave_out = lambda cell: is_drawing(cell) or cell["id"] in LIVE  # noqa: E731
-        names = run_cells(NOTEBOOK, leave_out, stop="brp-adapt-code")
-    return "\n".join(said), names
+    return hear("10_brp_nas", LIVE, stop="brp-adapt-code")
 
 
 def rows(name, **levels):

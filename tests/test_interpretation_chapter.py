@@ -9,23 +9,18 @@ from statistics import mean
 
 import pandas as pd
 import pytest
-from chapters import is_drawing, listen, run_cells
+from chapters import hear
 
 from graf_utils import plots
 from graf_utils.registry import data_path
 
-NOTEBOOK = data_path().parent / "notebooks" / "11_interpretation.ipynb"
 LIVE = ("expl-live", "expl-live-said", "expl-climbed", "expl-climbed-said")
 
 
 @pytest.fixture(scope="module")
 def chapter():
     """What the chapter says up to the changes of one edge; the live importances are left out."""
-    with pytest.MonkeyPatch.context() as patch:
-        said = listen(patch)
-        leave_out = lambda cell: is_drawing(cell) or cell["id"] in LIVE  # noqa: E731
-        names = run_cells(NOTEBOOK, leave_out, stop="expl-changes")
-    return "\n".join(said), names
+    return hear("11_interpretation", LIVE, stop="expl-changes")
 
 
 def records(name, **levels):

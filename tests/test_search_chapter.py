@@ -10,13 +10,12 @@ from statistics import mean, median
 import numpy as np
 import pandas as pd
 import pytest
-from chapters import is_drawing, listen, run_cells
+from chapters import hear
 from scipy.stats import false_discovery_control, wilcoxon
 
 from graf_utils import load_table
 from graf_utils.registry import data_path
 
-NOTEBOOK = data_path().parent / "notebooks" / "12_search.ipynb"
 EMBEDDED = ("nb201-cifar10", "embedded", "accuracy")
 LIVE = ("search-live", "bo-live", "bo-live-said", "search-adapt-code", "search-adapted")
 
@@ -24,10 +23,7 @@ LIVE = ("search-live", "bo-live", "bo-live-said", "search-adapt-code", "search-a
 @pytest.fixture(scope="module")
 def chapter():
     """What the chapter says, and its names; most of its own searches are left out."""
-    with pytest.MonkeyPatch.context() as patch:
-        said = listen(patch)
-        names = run_cells(NOTEBOOK, lambda cell: is_drawing(cell) or cell["id"] in LIVE)
-    return "\n".join(said), names
+    return hear("12_search", LIVE)
 
 
 def runs():
