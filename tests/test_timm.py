@@ -379,7 +379,8 @@ def test_a_sample_is_computed_again(recipe):
         names = ("numbers", "graf+flow")
         again = evaluate(
             table, line.target, recipe.encodings_of(table, names),
-            {"ridge": recipe.RIDGE, "rf": "rf"}, 32, [42], duplicates="grouped", twins=twins,
+            {name: recipe.PREDICTORS[name] for name in ("ridge", "rf")}, 32, [42],
+            duplicates="grouped", twins=twins,
             splits=splits, progress=False,
         )  # fmt: skip
         both = again.merge(stored, on=list(FIT), suffixes=("", "_stored"))

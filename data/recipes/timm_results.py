@@ -22,9 +22,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau
-from sklearn.linear_model import RidgeCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from transformer_results import PATHS, PREDICTORS
 
 from graf_utils._timm_files import read_weights
 from graf_utils.datasets import load_table
@@ -41,15 +39,7 @@ NETWORKS = "timm_networks.parquet"
 
 SEEDS = DATA_SEEDS[:20]
 SIZES = (32, 128)
-RIDGE = make_pipeline(StandardScaler(), RidgeCV(alphas=np.logspace(-1, 3, 9)))
-PREDICTORS = {"ridge": RIDGE, "rf": "rf", "blend": "blend"}
 NUMBERS = ("parameters", "multiply_adds", "activations")
-PATHS = (
-    "log_paths", "path_mean", "path_std", "path_min", "path_max", "path_share", "log_path_min",
-    "log_path_max", "log_path_mean",
-)  # fmt: skip
-"""Families of operator features along paths, as flow has them in cells; others are GRAF's."""
-
 SUMMARY = ("op_count", "function_count", "depth", "log_mean", "multiply_add_share")
 """Families of the encoding ``summary``: few, for little to learn from.
 
