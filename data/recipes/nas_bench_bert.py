@@ -10,7 +10,6 @@ The same files and the same pyarrow give the same bytes. Afterwards the script p
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from embedded_entry import print_entry
 
 from graf_utils._configuration_files import write_configuration
 from graf_utils._files import replacing
@@ -79,9 +79,7 @@ def main(arguments: list[str] | None = None) -> None:
     with replacing(options.output) as part:
         table = make_table(fetch(SCORES), fetch(METRICS))
         pq.write_table(table, part, compression="zstd", compression_level=19)
-    content = options.output.read_bytes()
-    print(f'[[embedded]]\npath = "{options.output.name}"\nbytes = {len(content)}')
-    print(f'sha256 = "{hashlib.sha256(content).hexdigest()}"')
+    print_entry(options.output)
 
 
 if __name__ == "__main__":

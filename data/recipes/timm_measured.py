@@ -11,12 +11,12 @@ entries for ``data/registry.toml``.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from embedded_entry import print_entry
 
 from graf_utils._files import replacing
 from graf_utils._timm_files import READERS
@@ -64,10 +64,8 @@ def main(arguments: list[str] | None = None) -> None:
     for name, (form, file) in FILES.items():
         with replacing(options.output / name) as part:
             pq.write_table(make_table(form, file), part, compression="zstd", compression_level=19)
-        content = (options.output / name).read_bytes()
-        print(f'[[embedded]]\npath = "{name}"\nbytes = {len(content)}')
-        print(f'sha256 = "{hashlib.sha256(content).hexdigest()}"')
-        print('recipe = "recipes/timm_measured.py"\n')
+        print_entry(options.output / name, "recipes/timm_measured.py")
+        print()
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ one that fails or takes longer than ``--limit`` is kept with the reason. About a
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import multiprocessing
 import random
@@ -31,6 +30,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from embedded_entry import print_entry
 
 from graf_utils._files import replacing
 from graf_utils.operators import OperatorFeatures, OperatorGraph
@@ -265,11 +265,8 @@ def write_tables(folder: Path, output: Path, log: Path) -> None:
     }
     write_table(make_table(records), output, **facts)
     write_table(make_log(records), log, **facts)
-    content = output.read_bytes()
     print(f"{len(traced)} of {len(records)} networks have a graph")
-    print(f'[[embedded]]\npath = "{output.name}"\nbytes = {len(content)}')
-    print(f'sha256 = "{hashlib.sha256(content).hexdigest()}"')
-    print('recipe = "recipes/timm_networks.py"')
+    print_entry(output, "recipes/timm_networks.py")
 
 
 def main() -> None:
