@@ -246,7 +246,7 @@ def _dot_row(row: Mapping[str, Any]) -> str:
         f"<td>{_breakable(name)}<br><small>{html.escape(table)}</small></td>"
         f'<td><span class="dot-strip verdict-word {css}" aria-hidden="true">'
         f'<i style="left:{place:.1f}%"></i></span>'
-        f'{numbers} <strong class="verdict-word {css}">{row["verdict"]}</strong></td></tr>'
+        f"{numbers} {_badge(row['verdict'])}</td></tr>"
     )
 
 
