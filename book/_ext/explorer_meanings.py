@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-WORDS = {
-    "skip_connect": "skip",
-    "none": "none",
-    "nor_conv_3x3": "conv 3×3",
-    "nor_conv_1x1": "conv 1×1",
-    "avg_pool_3x3": "pool 3×3",
-}
-"""How the pages write the operations of NAS-Bench-201."""
+from graf_utils.plots.cells import short_name
 
 FAMILIES = {
     "op_count": "How many of the six edges carry {}.",
@@ -42,7 +35,7 @@ def _set_in_words(inside: str, space: Any) -> str:
     operations = space.groups.get(inside) or inside.split("+")
     if set(operations) == set(space.operations):
         return "any operation"
-    words = [WORDS[op] for op in operations]
+    words = [short_name(op) for op in operations]
     return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 

@@ -35,8 +35,19 @@ _SHORTER = {
 }
 
 
-def _style(op: str) -> tuple[str, Any]:
-    """Colour and line style of an operation, by what its name says."""
+def operation_style(op: str) -> tuple[str, Any]:
+    """Return the colour and the line style of an operation, by what its name says.
+
+    Parameters
+    ----------
+    op : str
+
+    Returns
+    -------
+    color : str
+    linestyle : str or tuple
+        As Matplotlib takes them.
+    """
     if op == "none":
         return GREY, ":"
     if "skip" in op or op in ("identity", "plain"):
@@ -46,8 +57,22 @@ def _style(op: str) -> tuple[str, Any]:
     return (BLUE, "-") if "3x3" in op or "k3" in op else ("#2E86C1", (0, (5, 1)))
 
 
-def _short_name(op: str) -> str:
-    """Shorten the name of an operation to fit on an edge: ``nor_conv_3x3`` -> ``conv 3×3``."""
+def short_name(op: str) -> str:
+    """Shorten the name of an operation to fit on an edge.
+
+    Parameters
+    ----------
+    op : str
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> short_name("nor_conv_3x3"), short_name("skip_connect")
+    ('conv 3×3', 'skip')
+    """
     for long, short in _SHORTER.items():
         op = op.replace(long, short)
     return op
@@ -114,7 +139,7 @@ def draw_cell(
 def _draw_edge(ax: Axes, ends: tuple[int, int], n: int, op: str, pale: bool, lift: int = 0) -> None:
     """Draw an edge as an arc with an arrow, its operation in the middle; a parallel one higher."""
     u, v = ends
-    colour, style = _style(op) if op else (DARK, "-")
+    colour, style = operation_style(op) if op else (DARK, "-")
     if pale:
         colour = PALE
     side = -1 if (u % 2 or v - u == n - 1) else 1
@@ -134,7 +159,7 @@ def _draw_edge(ax: Axes, ends: tuple[int, int], n: int, op: str, pale: bool, lif
         ax.text(
             (u + v) / 2,
             height,
-            _short_name(op),
+            short_name(op),
             ha="center",
             va="center",
             color=colour,
@@ -146,11 +171,11 @@ def _draw_edge(ax: Axes, ends: tuple[int, int], n: int, op: str, pale: bool, lif
 
 def _draw_node(ax: Axes, v: int, name: str, op: str) -> None:
     """Draw a node as a box with its name, its operation or its number."""
-    colour = _style(op)[0] if op else "#222222"
+    colour = operation_style(op)[0] if op else "#222222"
     ax.text(
         v,
         0,
-        name or _short_name(op).replace(" ", "\n") or str(v + 1),
+        name or short_name(op).replace(" ", "\n") or str(v + 1),
         ha="center",
         va="center",
         fontsize=points(10),
@@ -176,5 +201,5 @@ def feature_label(name: str) -> str:
     words = family.replace("_path_len", " path").replace("op_count", "count").replace("_", " ")
     if not inside:
         return family
-    ops = [_short_name(op).replace("pool 3×3", "pool") for op in inside.split("+")]
+    ops = [short_name(op).replace("pool 3×3", "pool") for op in inside.split("+")]
     return f"{words}: {', '.join(op.removeprefix('conv ') for op in ops)}"

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from graf_utils.features import GRAF, Flow
-from graf_utils.plots.cells import _short_name, _style, draw_cell
+from graf_utils.plots.cells import draw_cell, operation_style, short_name
 from graf_utils.plots.style import points
 from graf_utils.spaces import SearchSpace, get_space
 
@@ -140,12 +140,12 @@ def _paths(
 
 def _chip(ax: Axes, place: int, row: int, op: str) -> None:
     """Write an operation in a frame of its colour, one after the other."""
-    color, style = _style(op)
+    color, style = operation_style(op)
     box = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": color, "ls": style}
     ax.text(
         (place + 0.5) * STEP,
         row,
-        _short_name(op),
+        short_name(op),
         ha="center",
         va="center",
         color=color,
