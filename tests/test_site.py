@@ -171,6 +171,11 @@ def test_no_page_is_heavy(site):
     assert {name: size for name, size in weights.items() if size > HEAVIEST_PAGE} == {}
 
 
+def test_only_the_scoreboard_loads_its_script(parsed):
+    loads = {name for name, page in parsed.items() if any("scoreboard.js" in x for x in page.links)}
+    assert loads == {"notebooks/99_scoreboard.html"}
+
+
 def test_every_page_has_an_icon(site, parsed):
     for page in PAGES:
         icons = parsed[f"{page}.html"].icons

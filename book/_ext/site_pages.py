@@ -1,4 +1,4 @@
-"""The 404 page, the PNG fallback of the favicon, and scripts that come once.
+"""The 404 page, the PNG fallback of the favicon, and scripts that come once and where they serve.
 
 A server shows ``404.html`` for an address at any depth, so its relative links need a base: the path
 of ``html_baseurl`` where the site lives there, else the root of the server.
@@ -10,6 +10,9 @@ import json
 from html import escape
 from pathlib import Path
 from urllib.parse import urlparse
+
+SCRIPTS = {"notebooks/99_scoreboard": "scoreboard.js"}
+"""Page → its script in ``book/_static``, which no other page loads."""
 
 BODY = """
 <section id="page-not-found">
@@ -55,6 +58,11 @@ def add_base(app, exception):
         page.write_text(text.replace("<head>", BASE.format(prefix=script), 1), encoding="utf-8")
 
 
+def add_script(app, pagename, templatename, context, doctree):
+    if pagename in SCRIPTS:
+        app.add_js_file(SCRIPTS[pagename], loading_method="defer")
+
+
 def drop_repeated_scripts(app, pagename, templatename, context, doctree):
     """Sphinx-thebe and sphinx-togglebutton register inline scripts twice: a JavaScript error."""
     once = {
@@ -75,6 +83,7 @@ def mend_citation_list(app, pagename, templatename, context, doctree):
 def setup(app):
     app.connect("html-collect-pages", collect)
     app.connect("html-page-context", add_favicon)
+    app.connect("html-page-context", add_script)
     app.connect("html-page-context", drop_repeated_scripts, priority=900)
     app.connect("html-page-context", mend_citation_list)
     app.connect("build-finished", add_base)
