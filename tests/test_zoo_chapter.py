@@ -178,3 +178,18 @@ def test_where_rows_are_missing_the_chapter_says_so(monkeypatch, results, publis
     said, _ = run(monkeypatch, results, published)
     for sentence in sentences:
         assert sentence in said
+
+
+def test_the_exercises_are_answered_from_the_results(monkeypatch):
+    said, _ = run(monkeypatch, made_up(), PUBLISHED)
+    assert re.search(r"`ridge` on GRAF: τ = 0\.(399|40\d) in 0\.010 s\.", said)
+    assert "There are no fits of LightGBM in this copy of the book." in said
+    assert "the best of 3 pairs of a predictor and an encoding, ours of 1." in said
+
+
+def test_lightgbm_learns_from_the_first_size_whose_mean_is_above_0(monkeypatch):
+    results = made_up()
+    renamed = results[results["predictor"] == "knn"].assign(predictor="lightgbm")
+    renamed.loc[renamed["train_size"] == 5, "kendall_tau"] = 0.0
+    said, _ = run(monkeypatch, pd.concat([results, renamed]), PUBLISHED)
+    assert "From 121 on its best mean τ is above 0." in said
