@@ -22,12 +22,7 @@ from graf_utils.claims import read_ledger
 from graf_utils.features import GRAF
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
-# chapters that say their sentences by `Chapter`
-CONVERTED = [
-    "02_graf", "05_every_space", "07_hardware", "08_robustness", "09_other_tasks", "10_brp_nas",
-    "11_interpretation", "12_search", "13_flow", "14_your_own_space", "15_transformers",
-    "16_any_pytorch_model",
-]  # fmt: skip
+CHAPTERS = [path.stem for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb")) if path.stem[:2] != "99"]
 ROLE = re.compile(r"\{[A-Za-z][\w:+.-]*\}`")
 
 
@@ -236,14 +231,14 @@ def test_a_chapter_runs_as_a_script():
     assert done.stderr == "UserWarning: careful\n"
 
 
-# --- the converted chapters, as their file says ---------------------------------------------------
+# --- all chapters, as their file says -------------------------------------------------------------
 
 
 def cells_of(name):
     return nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells
 
 
-@pytest.mark.parametrize("name", [*CONVERTED, "99_scoreboard"])
+@pytest.mark.parametrize("name", [*CHAPTERS, "99_scoreboard"])
 def test_a_markdown_cell_holds_nothing_that_jupyter_cannot_show(name):
     for cell in cells_of(name):
         if cell.cell_type == "markdown":
@@ -254,7 +249,7 @@ def test_a_markdown_cell_holds_nothing_that_jupyter_cannot_show(name):
             assert "{glue" not in cell.source
 
 
-@pytest.mark.parametrize("name", CONVERTED)
+@pytest.mark.parametrize("name", CHAPTERS)
 def test_the_anatomy_of_a_chapter(name):
     cells = cells_of(name)
     text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
