@@ -171,15 +171,21 @@ def test_the_chapter_on_predictors_runs_to_its_end_with_few_fits(monkeypatch):
     assert not re.search(r"\bnan\b|\{[A-Za-z][\w:+.-]*\}`", said)
 
 
-@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("[0-9]*.ipynb")), ids=lambda path: path.stem)
-def test_prose_names_only_what_a_cell_keeps(path):
-    """Every {glue:text} of the prose is kept by a cell; f-strings of `glue` count by pattern."""
-    cells = json.loads(path.read_text(encoding="utf8"))["cells"]
-    prose = "".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+PASTED = re.compile(r"\{glue:text\}`\.\./notebooks/(\w+)\.ipynb::(\w+)")
+
+
+def kept_names(notebook):
+    """What a chapter keeps for other pages, as a pattern: names and f-strings of `glue`."""
+    cells = json.loads((NOTEBOOKS / f"{notebook}.ipynb").read_text(encoding="utf8"))["cells"]
     code = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
     patterns = [re.escape(name) for name in re.findall(r"(\w+)=", code)]
     for template in re.findall(r'f"(\w*\{\w+\}[\w{}]*)":', code):
         patterns.append(re.sub(r"\\\{\w+\\\}", r"\\w+", re.escape(template)))
-    kept = re.compile("|".join(patterns))
-    missing = [n for n in re.findall(r"\{glue:text\}`(\w+)", prose) if not kept.fullmatch(n)]
-    assert not missing
+    return re.compile("|".join([*patterns, "run_seconds"]))  # which `finish` keeps
+
+
+def test_pages_paste_only_what_a_chapter_keeps():
+    pages = (NOTEBOOKS.parent / "book").glob("*.md")
+    pasted = [match for page in pages for match in PASTED.findall(page.read_text("utf8"))]
+    assert len(pasted) > 40
+    assert [(book, name) for book, name in pasted if not kept_names(book).fullmatch(name)] == []
