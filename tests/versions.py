@@ -53,7 +53,6 @@ OF_THE_REPOSITORY = {
     "interpretation_chapter",
     "local_maths",
     "markers",
-    "mathml",
     "no_holes",
     "print",
     "repository",
