@@ -67,6 +67,19 @@ def golden_dir():
     return _shared("..", "golden")
 
 
+@pytest.fixture
+def book_style():
+    """The look of the book's figures; what was drawn is closed, and another look is undone."""
+    import matplotlib.pyplot as plt
+
+    from graf_utils import plots
+
+    plots.theme()
+    yield
+    plt.close("all")
+    plots.theme()
+
+
 @pytest.fixture(scope="module")
 def chromium():
     """A running browser; see ``tests/site_tools.py``."""

@@ -17,12 +17,7 @@ from graf_utils import plots
 from graf_utils.features import GRAF
 from graf_utils.spaces import NB201, get_space
 
-
-@pytest.fixture(autouse=True)
-def close():
-    plots.theme()
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("book_style")
 
 
 def words(ax):

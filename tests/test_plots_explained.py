@@ -8,7 +8,6 @@ import pytest
 
 mpl.use("Agg")
 
-import matplotlib.pyplot as plt
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,11 +17,7 @@ from graf_utils.spaces import get_space
 CELL = "|nor_conv_3x3~0|+|skip_connect~0|nor_conv_1x1~1|+|none~0|nor_conv_3x3~1|avg_pool_3x3~2|"
 
 
-@pytest.fixture(autouse=True)
-def close():
-    plots.theme()
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("book_style")
 
 
 def words(ax):

@@ -26,11 +26,7 @@ RESIDUAL = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def close():
-    plots.theme()
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("book_style")
 
 
 def parts(ax, kind):

@@ -20,13 +20,7 @@ from PIL import Image
 from graf_utils import plots
 from graf_utils.plots import latex_table
 
-
-@pytest.fixture(autouse=True)
-def close():
-    plots.theme()
-    yield
-    plt.close("all")
-    plots.theme()
+pytestmark = pytest.mark.usefixtures("book_style")
 
 
 def fits(**levels):
