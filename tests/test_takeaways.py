@@ -105,6 +105,13 @@ def test_the_chapter_on_spaces_says_what_it_computes(monkeypatch):
     assert "423,624 rows × 47 columns × 4 bytes are 80 MB" in text
 
 
+def test_a_chapter_without_a_space_that_can_be_listed_says_what_to_add(monkeypatch):
+    listen(monkeypatch)
+    notebook = NOTEBOOKS / "04_search_spaces.ipynb"
+    with pytest.raises(ValueError, match=r"SPACES=\['darts'\]: add one that can be listed"):
+        chapters.run_cells(notebook, is_drawing, parameters={"SPACES": ["darts"]})
+
+
 @pytest.mark.paper
 def test_the_fits_on_the_chain_come_out_again(paper_dir):
     table = load_table("nas-bench-macro", source="paper")

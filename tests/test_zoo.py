@@ -359,3 +359,9 @@ def test_a_sample_is_computed_again(paper_dir, name):
         again = recipe.fit(setting, pool.space, sizes, recipe.data_of(job)).set_index(KEYS)
         expected = stored[again.index]
         np.testing.assert_allclose(again["kendall_tau"], expected, rtol=0, atol=tolerance)
+
+
+def test_a_name_that_is_none_is_told_which_there_are():
+    assert "svm" not in ZOO
+    with pytest.raises(ValueError, match=r"name='svm' is unknown.*Did you mean 'svr'"):
+        ZOO["svm"]

@@ -27,6 +27,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVR
 
+from graf_utils._checks import choice
 from graf_utils._optional import import_optional
 from graf_utils.predictors.blend import BlendRegressor
 from graf_utils.predictors.boosting import graf_xgb, xgb, xgb_plus
@@ -114,7 +115,14 @@ def brp_nas(space: str = "nb201", **options: Any) -> Any:
     return BRPNASRegressor(space, **({"random_state": _SEED} | options))
 
 
-ZOO: dict[str, Callable[[], Any]] = {
+class _Factories(dict[str, Callable[[], Any]]):
+    """Factories by name; another name is told which there are."""
+
+    def __missing__(self, name: object) -> Any:
+        choice("name", name, self)
+
+
+ZOO: dict[str, Callable[[], Any]] = _Factories({
     "ridge": lambda: _scaled(Ridge()),
     "bayesian-ridge": lambda: _scaled(BayesianRidge()),
     "gp": _gp,
@@ -133,7 +141,7 @@ ZOO: dict[str, Callable[[], Any]] = {
     "xgb+": xgb_plus,
     "graf-xgb": graf_xgb,
     "blend": BlendRegressor,
-}
+})  # fmt: skip
 """Factories of unfitted regressors by name.
 
 `bananas` is the ensemble of BANANAS with scikit-learn's networks, and meant for the path encoding;
